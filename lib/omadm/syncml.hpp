@@ -1,0 +1,119 @@
+// SyncML messages of OMA DM 1.2 as values: text in, value out, and back. No sockets, no database, no clock.
+// Lenient in what it reads (order of children, extra <Cmd> in Results, metinf namespace typos, both SyncML 1.2 and
+// 1.1 namespaces), strict in what it writes (DTD order, metinf on each child).
+// Source: OMA-TS-DM_RepPro-V1_2_1, OMA-TS-DM_Protocol-V1_2_1, [MS-MDM] 2.2.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/error.hpp"
+
+namespace mdmd::omadm {
+
+struct item {
+    std::string target;  // Target/LocURI
+    std::string source;  // Source/LocURI
+    std::string format;  // Meta/Format: "chr", "int", "bool", "b64", "xml", "node", "null"…; empty where not given
+    std::string type;    // Meta/Type, trimmed, without the "Reversed-Domain-Name:" prefix
+    std::string data;    // an element's inner XML is kept as text
+    bool more_data = false;
+    bool operator==(item const&) const = default;
+};
+
+struct status {
+    int cmd_id = 0;
+    int msg_ref = 0;  // MsgID of the message answered
+    int cmd_ref = 0;  // CmdID within it; 0: the header
+    std::string cmd;  // "Replace", "SyncHdr"…
+    int data = 0;     // 200 done, 404 no such node…
+    std::string original_error;  // msft:originalerror, "0x86000002"; empty where not sent
+    std::vector<std::string> target_refs;
+    bool operator==(status const&) const = default;
+};
+
+struct results {
+    int cmd_id = 0;
+    int msg_ref = 1;
+    int cmd_ref = 0;
+    std::vector<item> items;
+    bool operator==(results const&) const = default;
+};
+
+struct alert {
+    int cmd_id = 0;
+    int code = 0;  // 1201 client-initiated session, 1226 generic…
+    std::vector<item> items;
+    bool operator==(alert const&) const = default;
+};
+
+// Any other command from the device. Only Replace (of DevInfo) is legal; the rest is answered 406.
+struct foreign {
+    int cmd_id = 0;
+    std::string name;
+    std::vector<item> items;
+    bool operator==(foreign const&) const = default;
+};
+
+struct header {
+    std::string session_id;  // opaque, at most 32 characters here; "0" is legal
+    int msg_id = 0;
+    std::string target;
+    std::string source;
+    std::optional<std::uint64_t> max_msg_size;
+    bool operator==(header const&) const = default;
+};
+
+struct message {
+    header hdr;
+    std::vector<std::variant<status, results, alert, foreign>> body;  // in order
+    bool final = false;
+};
+
+// Errors: malformed (not XML, not SyncML, a mandatory field missing or out of range, a repeated CmdID),
+// too_large (xml limits), unsupported (VerDTD other than 1.2 or 1.1).
+[[nodiscard]] result<message> parse(std::string_view text);
+
+enum class verb { get, add, replace, remove, exec };
+std::string_view name(verb);  // as SyncML has it: "Get", "Add", "Replace", "Delete", "Exec"
+std::optional<verb> parse_verb(std::string_view);  // that or lower case, also "delete"
+
+// One management command, always of one item, so that its CmdRef alone says what a status is about.
+struct command {
+    verb what = verb::get;
+    std::string uri;
+    std::string format;  // empty: none sent
+    std::string type;    // empty: none sent
+    std::optional<std::string> data;
+    bool operator==(command const&) const = default;
+};
+
+// What is sent to a device.
+struct reply_status {
+    int cmd_ref = 0;
+    std::string cmd;
+    int data = 200;
+};
+struct reply {
+    std::string session_id;
+    int msg_id = 1;      // ours
+    int msg_ref = 1;     // the device's message that is answered
+    std::string target;  // the device's Source/LocURI
+    std::string source;  // the management URL
+    std::vector<reply_status> statuses;  // SyncHdr first, then in command order
+    std::optional<int> alert;            // 1222, 1223
+    std::vector<command> commands;
+    bool final = true;
+};
+
+// CmdIDs count from 1: statuses, then the alert, then commands. `first_command_id` tells where commands begin.
+int first_command_id(reply const&);
+// Errors: malformed (a value that XML cannot carry: name it by its LocURI).
+[[nodiscard]] result<std::string> serialise(reply const&);
+// What one command adds to the size of a message, in bytes, at most.
+std::size_t size_of(command const&);
+
+}  // namespace mdmd::omadm
