@@ -1,0 +1,47 @@
+// policies.d/*.yaml as typed values.
+#pragma once
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/os_version.hpp"
+
+namespace mdmd::config {
+
+enum class ownership { corporate, personal };
+
+struct policy_setting {
+    std::string uri;     // "./Device/Vendor/MSFT/…" or "./Vendor/MSFT/…"
+    std::string format;  // int, chr, bool, b64, xml, node, null
+    std::optional<std::string> value;  // as text, checked against the format; none for node and null
+    int line = 0;
+};
+
+enum class comparison { eq, ne, lt, le, gt, ge, in, matches, exists };
+
+struct min_os_version_rule {
+    os_version version;
+    std::string text;  // as written
+};
+struct uri_rule {
+    std::string uri;
+    comparison op = comparison::eq;
+    std::vector<std::string> values;  // one; several with `in`; "true" or "false" with `exists`
+};
+struct compliance_rule {
+    std::variant<min_os_version_rule, uri_rule> what;
+    int line = 0;
+};
+
+struct policy_file {
+    std::string name;
+    std::string file;
+    std::vector<ownership> ownerships;  // empty: every device
+    std::vector<policy_setting> settings;
+    std::chrono::seconds grace_period{0};
+    std::vector<compliance_rule> rules;
+};
+
+}  // namespace mdmd::config

@@ -1,0 +1,108 @@
+// config.yaml as typed, validated values. What is not here is not a setting.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/log.hpp"
+#include "core/os_version.hpp"
+#include "core/secret.hpp"
+#include "core/time.hpp"
+
+namespace mdmd::config {
+
+using std::chrono::seconds;
+
+// A TCP address to listen on: "0.0.0.0:443", "[::]:443", "127.0.0.1:0".
+struct endpoint {
+    std::string address;  // numeric
+    std::uint16_t port = 0;
+    std::string text() const;  // as it is written in the file
+    bool loopback() const;
+    bool operator==(endpoint const&) const = default;
+};
+
+// An https URL without query and fragment, its parts checked.
+struct url {
+    std::string text;  // without a trailing slash
+    std::string host;  // lower case
+    std::uint16_t port = 443;
+    bool operator==(url const&) const = default;
+};
+
+enum class key_source { file, inline_value, systemd_credential };
+
+struct settings {
+    std::filesystem::path file;  // where it was read from
+
+    struct {
+        std::string tenant_id;  // GUID, lower case
+        std::string client_id;  // GUID, lower case
+        std::string app_id;     // application ID URI
+        secret key;             // read from key_file, `key`, or $CREDENTIALS_DIRECTORY/entra-key
+        key_source source = key_source::file;
+        std::optional<time_point> key_expires;
+        url login_url;  // default https://login.microsoftonline.com
+        url graph_url;  // default https://graph.microsoft.com
+        std::string required_scope = "mdm_delegation";
+        std::string ca_pem;  // the content of ca_file; empty: the system's roots alone
+    } entra;
+
+    struct {
+        url public_url;
+        url management_url;
+        endpoint listen;
+        endpoint management_listen;
+        std::filesystem::path tls_certificate;
+        std::filesystem::path tls_key;
+        std::string certificate_pem;  // their content
+        secret key_pem;
+    } server;
+
+    struct {
+        std::filesystem::path socket = "/run/mdmd/admin.sock";
+        endpoint listen{"127.0.0.1", 8080};
+        std::string certificate_pem;  // empty: plain HTTP (loopback only)
+        secret key_pem;
+    } admin;
+
+    struct {
+        std::filesystem::path path = "/var/lib/mdmd/mdmd.db";
+    } storage;
+
+    struct {
+        bool required = true;
+        std::vector<std::string> redirect_schemes{"ms-appx-web"};
+    } terms;
+
+    struct {
+        bool enabled = true;
+        bool personal_devices = true;
+        std::optional<os_version> min_os_version;
+        int max_devices_per_user = 15;
+        seconds certificate_validity{std::chrono::days(365)};
+        seconds renewal_window{std::chrono::days(60)};
+    } enrollment;
+
+    struct {
+        seconds poll{std::chrono::hours(8)};
+    } management;
+
+    struct {
+        seconds interval{std::chrono::minutes(15)};
+        seconds refresh{std::chrono::hours(24)};
+        seconds stale_after{std::chrono::days(30)};
+    } compliance;
+
+    std::filesystem::path policies_dir;  // default: policies.d beside the file
+
+    struct {
+        log::level level = log::level::info;
+        enum class form { automatic, journald, text, json } format = form::automatic;
+    } log;
+};
+
+}  // namespace mdmd::config

@@ -1,0 +1,126 @@
+// Keys, certificates, requests, signatures and digests over OpenSSL, as values. DER and digests are byte strings.
+// A broken OpenSSL or exhausted memory is an exception (crypto_error); what a peer sent wrong is a result.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/secret.hpp"
+#include "core/time.hpp"
+
+namespace mdmd::crypto {
+
+struct crypto_error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+std::string sha1(std::string_view);    // 20 bytes; for Windows' certificate names only
+std::string sha256(std::string_view);  // 32 bytes
+std::string hmac_sha256(std::string_view key, std::string_view text);
+bool equal_in_constant_time(std::string_view, std::string_view);
+
+class private_key {
+public:
+    static private_key make_rsa(int bits);
+    static private_key make_p256();
+    // PKCS#8 or traditional PEM, not encrypted. Errors: malformed (never quoting the text).
+    static result<private_key> from_pem(secret const&);
+    secret to_pem() const;  // PKCS#8
+
+    struct impl;
+    impl const& get() const { return *impl_; }
+    explicit private_key(std::shared_ptr<impl const>);
+
+private:
+    std::shared_ptr<impl const> impl_;
+};
+
+class certificate {
+public:
+    static result<certificate> from_der(std::string_view);  // exactly one, nothing after it
+    static result<certificate> from_pem(std::string_view);  // the first one
+    std::string const& der() const;
+    std::string pem() const;
+    std::string thumbprint() const;   // SHA-1 of the DER, 40 upper-case hex digits: Windows' name for it
+    std::string fingerprint() const;  // SHA-256 of the DER, 64 lower-case hex digits: our name for it
+    std::string serial() const;       // upper-case hex
+    std::string subject() const;      // "CN=…", RFC 2253
+    std::string issuer() const;
+    std::string common_name() const;
+    time_point not_before() const;
+    time_point not_after() const;
+    std::string public_key_digest() const;  // SHA-256 of the SubjectPublicKeyInfo, hex
+
+    struct impl;
+    impl const& get() const { return *impl_; }
+    explicit certificate(std::shared_ptr<impl const>);
+
+private:
+    std::shared_ptr<impl const> impl_;
+};
+
+// A PKCS#10 request whose own signature was checked. Only its public key is for use: Windows writes a subject with
+// '!' and a trailing NUL inside a PrintableString, and some sign with SHA-1; both are accepted.
+struct signing_request {
+    std::string public_key;         // SubjectPublicKeyInfo, DER
+    std::string public_key_digest;  // SHA-256 of that, hex
+    std::string subject;            // for the log, printable
+    int bits = 0;
+    bool rsa = false;
+};
+// Errors: malformed (not one PKCS#10, or trailing bytes), forbidden (bad self-signature, RSA under 2048 or over
+// 8192 bits, a key that is neither RSA nor P-256).
+[[nodiscard]] result<signing_request> parse_signing_request(std::string_view der);
+
+// --- The device authority --------------------------------------------------------------------------------------
+// A root that signs issuing intermediates, and an intermediate that signs devices.
+struct authority {
+    certificate root;
+    certificate issuing;
+    private_key issuing_key;
+};
+struct new_authority {
+    certificate root;
+    private_key root_key;
+    certificate issuing;
+    private_key issuing_key;
+};
+// RSA-3072 root for 25 years, RSA-2048 issuing for 10 (an RSA signature is cheapest to check in each handshake);
+// CN "<organization> Root CA" and "<organization> Device CA" with a random suffix, pathlen 1 and 0, keyCertSign and
+// cRLSign critical, SKI and AKI.
+new_authority make_authority(std::string_view organization, time_point now);
+
+struct device_profile {
+    std::string common_name;             // the device's id
+    std::optional<std::string> upn;      // SAN otherName 1.3.6.1.4.1.311.20.2.3, UTF8String
+    std::chrono::seconds validity;       // never beyond the issuing certificate's end
+};
+// v3, 128-bit random positive serial, single RDN CN, keyUsage digitalSignature+keyEncipherment critical, EKU
+// clientAuth alone, CA:FALSE, SKI, AKI, sha256WithRSAEncryption, not_before one hour back. [enrollment E.1]
+certificate issue_device_certificate(authority const&, signing_request const&, device_profile const&, time_point now);
+
+// Was it issued by this authority's intermediate, for client authentication, and is it valid at `now`?
+// Errors: unauthenticated (with the reason).
+[[nodiscard]] result<void> check_device_certificate(authority const&, certificate const&, time_point now);
+
+// --- JWS ---------------------------------------------------------------------------------------------------------
+// RSASSA-PKCS1-v1_5 with SHA-256 (RS256). Modulus and exponent are big-endian bytes as a JWK has them.
+class rsa_public_key {
+public:
+    // Errors: malformed (no RSA key), forbidden (under 2048 or over 8192 bits, even or tiny exponent).
+    static result<rsa_public_key> from_jwk(std::string_view n, std::string_view e);
+    bool verify_rs256(std::string_view signed_text, std::string_view signature) const;
+
+    struct impl;
+    explicit rsa_public_key(std::shared_ptr<impl const>);
+
+private:
+    std::shared_ptr<impl const> impl_;
+};
+
+}  // namespace mdmd::crypto

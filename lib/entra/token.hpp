@@ -1,0 +1,86 @@
+// Entra ID access tokens: is it genuine, is it for us, whose is it. Never goes to the network.
+// Source: RFC 7515 section 5.2, RFC 7519 section 7.2, Microsoft identity platform "Access tokens".
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/time.hpp"
+#include "crypto/crypto.hpp"
+
+namespace mdmd::entra {
+
+struct signing_key {
+    std::string kid;
+    crypto::rsa_public_key key;
+    std::string issuer;  // as the JWKS gives it, may hold "{tenantid}"; empty where it gives none
+};
+
+// What the OpenID metadata under the tenant's two endpoints said, as one immutable snapshot.
+struct key_set {
+    std::string issuer_v1;  // from {login}/{tenant}/.well-known/openid-configuration
+    std::string issuer_v2;  // from {login}/{tenant}/v2.0/.well-known/openid-configuration
+    std::map<std::string, std::vector<signing_key>> keys;  // by kid; v1 and v2 sets together
+    time_point fetched;
+};
+
+struct metadata {
+    std::string issuer;
+    std::string jwks_uri;
+};
+// Errors: malformed. jwks_uri must be https; `issuer` may hold "{tenantid}", which is replaced.
+[[nodiscard]] result<metadata> parse_metadata(std::string_view json, std::string_view tenant_id);
+// Keys that are not RSA signature keys of 2048 bits or more are left out. Errors: malformed (not a JWKS, or not one
+// usable key in it).
+[[nodiscard]] result<std::vector<signing_key>> parse_jwks(std::string_view json);
+
+// What our tokens must say.
+struct audience {
+    std::string tenant_id;  // lower case
+    std::string client_id;
+    std::string app_id;          // application ID URI: `aud` of v1 tokens, or the client ID
+    std::string required_scope;  // must be among `scp`; empty: any
+};
+
+struct identity {
+    std::string version;  // "1.0" or "2.0"
+    std::string tenant_id;
+    std::string user_id;    // oid, lower case
+    std::string upn;        // upn, else preferred_username, else empty: for display, never for authorization
+    std::string device_id;  // deviceid claim, lower case; empty where absent
+    std::string client;     // appid or azp
+    std::string token_id;   // uti
+    time_point expires;
+};
+
+// Errors: malformed        not three canonical base64url parts, not JSON objects inside, a claim of the wrong type,
+//                          a member twice, over 64 KiB, nested over 8 deep
+//         unsupported      alg other than RS256, a `crit` header, ver other than 1.0 and 2.0
+//         not_found        no key of that kid: refresh the keys and try again
+//         unauthenticated  bad signature, expired, not valid yet, wrong issuer, audience or tenant
+//         forbidden        genuine, but without the user (oid) or the scope: an app-only token
+// `now` is UTC; exp and nbf get `leeway` either way. Order of checks: enrollment B.4.
+[[nodiscard]] result<identity> verify(std::string_view token, key_set const& keys, audience const&, time_point now,
+    std::chrono::seconds leeway = std::chrono::seconds(300));
+
+// When keys may be fetched. An unknown kid triggers one refresh at once, then at most one every 5 minutes; the
+// steady refresh is every hour give or take 10 %; a failed one is tried again after 10 s doubling to 5 min. Keys
+// older than 24 h are not used. [enrollment B.3; contract "Signing keys"]
+class refresh_policy {
+public:
+    bool due(time_point now) const;                       // the steady refresh
+    bool unknown_kid_allows(time_point now);              // true: refresh now (and it is counted)
+    void succeeded(time_point now, double jitter);        // jitter 0..1
+    void failed(time_point now);
+
+private:
+    std::optional<time_point> next_;
+    std::optional<time_point> last_forced_;
+    int failures_ = 0;
+};
+
+}  // namespace mdmd::entra
