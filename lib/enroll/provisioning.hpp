@@ -1,0 +1,44 @@
+// The wap-provisioningdoc that makes a Windows device ours. Pure.
+// Source: [MS-MDE2] section 2.2.9, CertificateStore, w7 APPLICATION and DMClient configuration service providers
+#pragma once
+#include <chrono>
+#include <string>
+
+#include "core/secret.hpp"
+#include "crypto/crypto.hpp"
+
+namespace mdmd::enroll {
+
+inline constexpr char provider_id[] = "mdmd";
+
+struct digest_account {
+    std::string name;
+    secret password;
+    std::string nonce;  // raw bytes
+};
+
+struct provisioning {
+    crypto::certificate root;
+    crypto::certificate issuing;
+    crypto::certificate device;
+    bool device_store;           // true: My/System (EnrollmentType=Device), false: My/User (Full)
+    std::string device_id;       // EntDMID and the certificate's CN
+    std::string device_name;     // EntDeviceName
+    std::string upn;             // empty: not written
+    std::string management_url;  // ADDR
+    std::string app_id;          // AADResourceID: what user tokens in sessions are for
+    std::string name;            // shown in Settings
+    digest_account server_account;  // AAUTHLEVEL CLIENT: the server to the device
+    digest_account device_account;  // AAUTHLEVEL APPSRV
+    std::chrono::seconds renewal_window;
+    std::chrono::seconds poll;
+};
+
+// Root, CA and My in one CertificateStore, WSTEP/Renew, APPLICATION w7, DMClient. First hour quick (15 min × 5,
+// then 60 min × 8), then every `poll` without end; minutes rounded up, at least 1.
+std::string provisioning_document(provisioning const&);
+
+// "Subject=CN%3D{id}&Stores=My%5CSystem": before XML escaping.
+std::string certificate_search_criteria(std::string_view device_id, bool device_store);
+
+}  // namespace mdmd::enroll

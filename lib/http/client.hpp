@@ -1,0 +1,44 @@
+// Calls to other servers: HTTPS with verification that cannot be switched off, plain HTTP to loopback only, and
+// HTTP over a Unix socket. Blocking; safe to use by several threads at once.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/http_message.hpp"
+#include "core/secret.hpp"
+
+namespace mdmd::http {
+
+struct client_options {
+    std::string extra_roots_pem;     // trusted besides the system's roots
+    bool system_roots = true;
+    std::string certificate_pem;     // a client certificate with its chain, and its key
+    secret key_pem;
+    std::map<std::string, std::string> connect_to;  // "host:port" -> "address:port": where to connect instead of
+                                                    // asking DNS; name checks stay with the host
+    std::filesystem::path unix_socket;  // every call goes there, whatever its URL's host
+    std::size_t answer_bytes = 4 * 1024 * 1024;  // body limit
+    std::string user_agent = "mdmd";
+};
+
+class client {
+public:
+    explicit client(client_options);
+    client(client const&) = delete;
+    client& operator=(client const&) = delete;
+    ~client();
+
+    // Reuses an idle connection to the same origin where there is one (and, if that turns out to have been closed
+    // meanwhile, tries once more on a new one). Errors as core/http_message.hpp says.
+    [[nodiscard]] result<response> send(call const&);
+    void close_idle();
+
+    struct impl;
+
+private:
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace mdmd::http

@@ -1,0 +1,76 @@
+// The listeners: TCP, TLS, HTTP/1.1, limits. Knows no protocol above HTTP. Nothing of Asio or Beast shows here.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/http_message.hpp"
+#include "core/secret.hpp"
+
+namespace mdmd::http {
+
+struct limits {
+    std::chrono::milliseconds handshake{10'000};  // TLS handshake, from the first byte to the last
+    std::chrono::milliseconds header{20'000};     // a request's header, from its first byte
+    std::chrono::milliseconds body{60'000};       // a request's whole body
+    std::chrono::milliseconds idle{60'000};       // between two requests of one connection, and before the first
+    std::chrono::milliseconds write{60'000};      // an answer
+    std::uint32_t header_bytes = 64 * 1024;       // an Entra token with groups is long
+    std::uint64_t body_bytes = 1024 * 1024;
+    std::size_t header_fields = 64;
+    std::size_t connections = 10'000;             // of all listeners; more wait in the kernel's queue
+    std::size_t connections_per_address = 0;      // 0: not limited
+};
+
+// The TLS side of one site. `client_authority_pem` not empty: a client certificate is required, and must chain to
+// one of these certificates for client authentication.
+struct tls_identity {
+    std::string certificate_pem;  // leaf first, then the chain
+    secret key_pem;
+    std::string client_authority_pem;
+};
+
+// What is served under one name of one address.
+struct site {
+    std::string host;     // chosen by SNI where several sites share an address; the first site is the default
+    std::shared_ptr<class tls_context> tls;  // nullptr: plain HTTP
+    handler handle;
+    bool chunked_allowed = false;  // device endpoints refuse chunked request bodies altogether
+};
+
+// Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets, an in-process
+// session cache. Errors: malformed (unreadable PEM), conflict (the key is not the certificate's).
+[[nodiscard]] result<std::shared_ptr<tls_context>> make_tls(tls_identity const&);
+
+class server {
+public:
+    // `io_threads` run sockets and TLS, `workers` run handlers.
+    server(unsigned io_threads, unsigned workers, limits = {});
+    server(server const&) = delete;
+    server& operator=(server const&) = delete;
+    ~server();  // as stop(0)
+
+    // Binds and listens; requests are served from start() on. Address numeric, port 0: any free one. Returns the
+    // port. Throws std::system_error ("listen 0.0.0.0:443: Address already in use").
+    std::uint16_t listen(std::string const& address, std::uint16_t port, std::vector<site>);
+    // A Unix stream socket with this mode; a stale socket file is replaced, a live one is an error.
+    void listen_unix(std::filesystem::path const&, unsigned mode, handler);
+    void start();
+
+    // Gives a site new certificates: connections from now on use them. `host` as in the site.
+    void replace_tls(std::string const& host, tls_identity const&);
+
+    // No new connections; requests that have begun are finished, up to `grace`; idle connections are closed.
+    // Returns when nothing runs any more.
+    void stop(std::chrono::milliseconds grace);
+
+    struct impl;
+
+private:
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace mdmd::http

@@ -1,0 +1,50 @@
+// The Terms of Use, between Windows' web view and the decision: request to page or redirect. Pure.
+// Source: Microsoft Entra integration with MDM, "Terms of Use endpoint"; docs/protocol-coverage.md
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/http_message.hpp"
+#include "core/time.hpp"
+
+namespace mdmd::terms {
+
+enum class ownership { corporate, personal };
+
+// GET /TermsOfUse?redirect_uri=…&client-request-id=…&api-version=1.0[&mode=azureadjoin]
+struct query {
+    std::string redirect_uri;       // allowed scheme, checked
+    std::string client_request_id;  // as sent if it is a GUID or like one, else one of ours
+    std::string api_version;
+    ownership owner = ownership::personal;  // corporate with mode=azureadjoin
+};
+// Errors: malformed (no redirect_uri, or one whose scheme is not among `schemes`: there is nowhere to redirect to).
+[[nodiscard]] result<query> parse_query(std::string_view query_text, std::vector<std::string> const& schemes);
+bool version_supported(query const&);  // exactly "1.0"
+
+// What the page carries from the first request, which alone has the token, to the post of the decision.
+struct form_state {
+    std::string id;  // single use: the consent's id, 128 bits of base64url
+    std::string user_id, upn, tenant_id;
+    query from;
+    time_point expires;
+};
+// "payload.signature", base64url both, HMAC-SHA-256.
+std::string seal(form_state const&, std::string_view key);
+// Errors: malformed, unauthenticated (signature), conflict (expired).
+[[nodiscard]] result<form_state> open(std::string_view sealed, std::string_view key, time_point now);
+
+// The page, as a complete response with its security headers. Decline only on personal devices.
+http::response page(form_state const&, std::string_view sealed, std::string_view organization);
+// A page that tells what went wrong where there is nowhere to redirect to (HTTP 400).
+http::response refusal_page(std::string_view what);
+
+enum class failure { unsupported_version, unauthorized_user_or_tenant, token_refused, internal };
+http::response accepted(query const&, std::string_view opaque_blob);  // 302 …?IsAccepted=true&OpaqueBlob=…
+http::response declined(query const&);                                // 302 …?IsAccepted=false
+http::response failed(query const&, failure);                         // 302 …?error=…&error_description=…
+
+}  // namespace mdmd::terms
