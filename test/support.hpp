@@ -10,8 +10,7 @@
 #include "core/error.hpp"
 
 // result<T>'s own operator<< needs a streamable T; ours prints the failure.
-template <class T>
-struct Catch::StringMaker<boost::system::result<T, mdmd::error>> {
+template <class T> struct Catch::StringMaker<boost::system::result<T, mdmd::error>> {
     static std::string convert(boost::system::result<T, mdmd::error> const& r) {
         return r ? "value" : "error: " + r.error().detail;
     }

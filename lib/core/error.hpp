@@ -23,8 +23,7 @@ struct error {
     std::string detail;  // for the log and the operator; never sent to a device
 };
 
-template <class T = void>
-using result = boost::system::result<T, error>;
+template <class T = void> using result = boost::system::result<T, error>;
 
 [[nodiscard]] inline error fail(errc code, std::string detail) { return {code, std::move(detail)}; }
 

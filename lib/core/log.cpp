@@ -1,10 +1,10 @@
 #include "core/log.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <atomic>
 #include <cstdio>
-#include <fmt/format.h>
 #include <mutex>
-#include <unistd.h>
 
 #include "core/text.hpp"
 
@@ -78,7 +78,8 @@ std::string as_text(record const& r) {
 }
 
 std::string as_json(record const& r) {
-    auto line = fmt::format(R"({{"time":"{}","level":"{}","message":{})", rfc3339_ms(r.at), name(r.severity), json_text(r.message));
+    auto line = fmt::format(
+        R"({{"time":"{}","level":"{}","message":{})", rfc3339_ms(r.at), name(r.severity), json_text(r.message));
     for (auto const& f : r.fields) line += fmt::format(R"(,"{}":{})", f.key, json_text(f.value));
     return line + "}";
 }

@@ -1,7 +1,7 @@
 #include "core/random.hpp"
 
-#include <cerrno>
 #include <sys/random.h>
+#include <cerrno>
 #include <system_error>
 
 #include "core/text.hpp"

@@ -1,8 +1,8 @@
 #include "core/text.hpp"
 
+#include <fmt/format.h>
 #include <array>
 #include <cstdint>
-#include <fmt/format.h>
 
 namespace mdmd {
 namespace {
@@ -221,13 +221,19 @@ std::string printable(std::string_view s, std::size_t most) {
         auto const first = static_cast<unsigned char>(s.front());
         std::string piece;
         if (n == 0 || first < 0x20 || first == 0x7f) {
-            piece = s.front() == '\n' ? "\\n" : s.front() == '\r' ? "\\r" : s.front() == '\t' ? "\\t" : fmt::format("\\x{:02x}", first);
+            piece = s.front() == '\n'   ? "\\n"
+                    : s.front() == '\r' ? "\\r"
+                    : s.front() == '\t' ? "\\t"
+                                        : fmt::format("\\x{:02x}", first);
             s.remove_prefix(1);
         } else {
             piece = s.substr(0, n);
             // U+0080..9F, U+2028, U+2029 and the bidirectional overrides would let a peer rewrite the line.
-            if (piece >= "\xc2\x80" && piece <= "\xc2\x9f") piece = fmt::format("\\u{:04x}", static_cast<unsigned char>(piece[1]));
-            else if (piece == "\xe2\x80\xa8" || piece == "\xe2\x80\xa9" || (piece >= "\xe2\x80\xaa" && piece <= "\xe2\x80\xae")) piece = "\\u20" + hex(piece.substr(2));
+            if (piece >= "\xc2\x80" && piece <= "\xc2\x9f")
+                piece = fmt::format("\\u{:04x}", static_cast<unsigned char>(piece[1]));
+            else if (piece == "\xe2\x80\xa8" || piece == "\xe2\x80\xa9" ||
+                     (piece >= "\xe2\x80\xaa" && piece <= "\xe2\x80\xae"))
+                piece = "\\u20" + hex(piece.substr(2));
             s.remove_prefix(n);
         }
         if (out.size() + piece.size() > most) return out + "...";

@@ -1,7 +1,7 @@
 #include "core/time.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
+#include <charconv>
 
 namespace mdmd {
 namespace {

@@ -1,0 +1,57 @@
+// Repositories of verdicts and of what is to be reported to Graph.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/connection.hpp"
+
+namespace mdmd::store {
+
+struct verdict {
+    std::string device_id;
+    std::string state;  // Graph's complianceState
+    time_point since;
+    std::optional<time_point> grace_until, failing_since;
+    std::string reasons;  // JSON
+    std::optional<time_point> next_check;
+};
+void put_verdict(connection&, verdict const&);
+std::optional<verdict> find_verdict(connection&, std::string_view device_id);
+std::vector<std::string> devices_to_check(connection&, time_point now, std::int64_t most);  // whose next_check came
+std::vector<std::string> enrolled_ids(connection&);                                         // of every enrolled device
+
+struct report {
+    std::string device_id;
+    std::string entra_device_id;
+    bool is_managed = true, is_compliant = false;
+    std::string phase;  // "waiting", "due", "done", "parked"
+    std::string object_id;
+    std::int64_t attempts = 0;
+    time_point next_try;
+    std::string error;
+    std::optional<time_point> last_success;
+    bool resolved_again = false;
+};
+void put_report(connection&, report const&);
+std::optional<report> find_report(connection&, std::string_view device_id);
+std::vector<report> due_reports(connection&, time_point now, std::int64_t most);     // due and parked, by next_try
+std::vector<report> old_reports(connection&, time_point before, std::int64_t most);  // done, last success before
+// Forgets the back-off of everything that waits: a new key, a new configuration.
+void retry_reports_now(connection&, time_point now);
+
+struct report_totals {
+    std::int64_t queued = 0;  // due or parked
+    std::optional<time_point> last_success;
+    std::string last_error;  // of what is queued
+};
+report_totals total_reports(connection&);
+
+struct state_count {
+    std::string state;
+    std::int64_t devices = 0;
+};
+std::vector<state_count> count_verdicts(connection&);  // of enrolled devices; "unknown" for those without one
+
+}  // namespace mdmd::store

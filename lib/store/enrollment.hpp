@@ -1,0 +1,101 @@
+// Repositories of what enrollment leaves: authority, consents, devices, certificates, events.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/secret.hpp"
+#include "store/connection.hpp"
+
+namespace mdmd::store {
+
+// --- meta: single values of the installation -------------------------------------------------------------------
+std::optional<std::string> get_meta(connection&, std::string_view name);
+void set_meta(connection&, std::string_view name, std::string_view value);
+
+// --- authority -------------------------------------------------------------------------------------------------
+struct authority_part {
+    std::string role;  // "root", "issuing"
+    std::string certificate_pem;
+    secret key_pem;
+    time_point created;
+};
+std::optional<authority_part> find_authority(connection&, std::string_view role);
+void add_authority(connection&, authority_part const&);
+
+// --- consent ---------------------------------------------------------------------------------------------------
+struct consent {
+    std::string id;  // SHA-256 of the blob, hex
+    std::string user_id, upn;
+    std::string ownership;  // "corporate", "personal"
+    std::string client_request_id;
+    time_point accepted, expires;
+    std::optional<std::string> device_id;  // whose enrollment used it
+    std::optional<time_point> used;
+};
+bool add_consent(connection&, consent const&);  // false: there is one of that id already
+std::optional<consent> find_consent(connection&, std::string_view id);
+bool use_consent(connection&, std::string_view id, std::string_view device_id, time_point now);  // false: used before
+
+// --- device ----------------------------------------------------------------------------------------------------
+struct device {
+    std::string id;
+    std::string mdm_device_id, hardware_id;
+    std::string entra_device_id;  // empty until known
+    std::string user_id, upn;
+    std::string ownership;        // "corporate", "personal"
+    std::string enrollment_type;  // "Device", "Full"
+    std::string name, os_version, os_edition;
+    std::string correlation_id;
+    std::string state = "enrolled";  // "enrolled", "unenrolled", "replaced"
+    time_point enrolled;
+    secret server_secret, device_secret;
+    std::string server_nonce, device_nonce;  // base64
+};
+void add_device(connection&, device const&);
+std::optional<device> find_device(connection&, std::string_view id);
+// By id, Entra device ID or name, whatever is unique among enrolled devices first. Several: all of them.
+std::vector<device> find_devices(connection&, std::string_view id_or_name);
+std::vector<device> list_devices(connection&);
+std::optional<device> find_enrolled_hardware(connection&, std::string_view hardware_id);
+std::int64_t count_enrolled(connection&, std::string_view user_id);
+void set_device_state(connection&, std::string_view id, std::string_view state);
+void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);
+void set_entra_device_id(connection&, std::string_view id, std::string_view entra_device_id);
+
+// --- certificate -----------------------------------------------------------------------------------------------
+struct certificate {
+    std::string fingerprint;
+    std::string device_id;
+    std::string serial;
+    std::string pem;
+    time_point not_before, not_after;
+    std::string request_digest;
+    std::optional<time_point> revoked;
+};
+void add_certificate(connection&, certificate const&);
+std::optional<certificate> find_certificate(connection&, std::string_view fingerprint);
+std::optional<certificate> find_certificate_by_request(connection&, std::string_view request_digest);
+std::vector<certificate> list_certificates(connection&, std::string_view device_id);
+void revoke_certificates(connection&, std::string_view device_id, time_point now);
+
+// --- event: a failed enrollment, as Graph's enrollmentTroubleshootingEvent ---------------------------------------
+struct event {
+    std::string id;
+    time_point at;
+    std::string correlation_id;
+    std::string managed_device_id;
+    std::string os_version;
+    std::string user_id;
+    std::string entra_device_id;
+    std::string enrollment_type;  // Graph's deviceEnrollmentType
+    std::string category;         // Graph's deviceEnrollmentFailureReason
+    std::string reason;
+};
+// The oldest beyond `keep` go.
+void add_event(connection&, event const&, std::int64_t keep);
+std::optional<event> find_event(connection&, std::string_view id);
+std::vector<event> list_events(connection&);  // newest first
+
+}  // namespace mdmd::store

@@ -1,0 +1,169 @@
+#include "store/schema.hpp"
+
+#include <array>
+
+namespace mdmd::store {
+namespace {
+
+// Text is UTF-8, BIGINT times are milliseconds since 1970 UTC, flags are 0 and 1, certificates and keys are PEM.
+constexpr char const* version_1 = R"sql(
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
+CREATE TABLE authority (
+    role TEXT PRIMARY KEY,              -- root, issuing
+    certificate TEXT NOT NULL,
+    private_key TEXT NOT NULL,
+    created BIGINT NOT NULL
+);
+
+CREATE TABLE consent (
+    id TEXT PRIMARY KEY,                -- SHA-256 of the blob that Windows carries to the enrollment
+    user_id TEXT NOT NULL,
+    upn TEXT NOT NULL,
+    ownership TEXT NOT NULL,            -- corporate, personal
+    client_request_id TEXT NOT NULL,
+    accepted BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    device_id TEXT,                     -- whose enrollment used it
+    used BIGINT
+);
+
+CREATE TABLE device (
+    id TEXT PRIMARY KEY,                -- GUID: EntDMID, and the common name of its certificates
+    mdm_device_id TEXT NOT NULL,        -- DeviceID of the enrollment, SyncML's Source
+    hardware_id TEXT NOT NULL,          -- HWDevID
+    entra_device_id TEXT NOT NULL,      -- empty until known
+    user_id TEXT NOT NULL,              -- Entra object ID of who enrolled it
+    upn TEXT NOT NULL,
+    ownership TEXT NOT NULL,            -- corporate, personal
+    enrollment_type TEXT NOT NULL,      -- Device, Full
+    name TEXT NOT NULL,
+    os_version TEXT NOT NULL,
+    os_edition TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    state TEXT NOT NULL,                -- enrolled, unenrolled, replaced
+    enrolled BIGINT NOT NULL,
+    server_secret TEXT NOT NULL,        -- APPAUTH CLIENT: what the server would show the device
+    server_nonce TEXT NOT NULL,
+    device_secret TEXT NOT NULL,        -- APPAUTH APPSRV: what the device would show the server
+    device_nonce TEXT NOT NULL
+);
+CREATE INDEX device_user ON device (user_id, state);
+CREATE INDEX device_hardware ON device (hardware_id);
+CREATE INDEX device_entra ON device (entra_device_id);
+CREATE INDEX device_name ON device (name);
+
+CREATE TABLE certificate (
+    fingerprint TEXT PRIMARY KEY,       -- SHA-256 of the DER, hex
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    serial TEXT NOT NULL UNIQUE,
+    pem TEXT NOT NULL,
+    not_before BIGINT NOT NULL,
+    not_after BIGINT NOT NULL,
+    request_digest TEXT NOT NULL UNIQUE,  -- of the enrollment request: the same request gets the same certificate
+    revoked BIGINT
+);
+CREATE INDEX certificate_device ON certificate (device_id);
+
+CREATE TABLE session (
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,                -- omadm's own text
+    request_digest TEXT NOT NULL,       -- of the last message taken in
+    reply TEXT NOT NULL,                -- and what was answered
+    seen BIGINT NOT NULL
+);
+
+CREATE TABLE command (
+    id TEXT PRIMARY KEY,
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL,           -- order of delivery
+    verb TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    format TEXT NOT NULL,
+    value TEXT,
+    queued BIGINT NOT NULL,
+    state TEXT NOT NULL,                -- queued, sent, done, failed, unknown, cancelled
+    status BIGINT,
+    original_error TEXT NOT NULL,
+    result TEXT,
+    updated BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX command_order ON command (device_id, position);
+CREATE INDEX command_open ON command (device_id, state);
+
+CREATE TABLE setting (
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    node TEXT NOT NULL,                 -- canonical URI
+    uri TEXT NOT NULL,                  -- as the policy writes it
+    format TEXT NOT NULL,
+    value TEXT,
+    policy TEXT NOT NULL,
+    position BIGINT NOT NULL,           -- order of writing
+    state TEXT NOT NULL,                -- pending, applied, failed, removing
+    status BIGINT NOT NULL,
+    original_error TEXT NOT NULL,
+    reported TEXT,
+    attempts BIGINT NOT NULL,
+    PRIMARY KEY (device_id, node)
+);
+
+CREATE TABLE fact (
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    node TEXT NOT NULL,                 -- canonical URI
+    status BIGINT NOT NULL,             -- SyncML's
+    value TEXT,
+    since BIGINT NOT NULL,              -- when the device first answered so
+    PRIMARY KEY (device_id, node)
+);
+
+CREATE TABLE verdict (
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    state TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    grace_until BIGINT,
+    failing_since BIGINT,
+    reasons TEXT NOT NULL,              -- JSON
+    next_check BIGINT
+);
+CREATE INDEX verdict_due ON verdict (next_check);
+
+CREATE TABLE report (
+    device_id TEXT PRIMARY KEY,         -- outlives the device: its end is reported too
+    entra_device_id TEXT NOT NULL,
+    is_managed BIGINT NOT NULL,
+    is_compliant BIGINT NOT NULL,
+    phase TEXT NOT NULL,                -- waiting, due, done, parked
+    object_id TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,
+    error TEXT NOT NULL,
+    last_success BIGINT,
+    resolved_again BIGINT NOT NULL
+);
+CREATE INDEX report_due ON report (phase, next_try);
+
+CREATE TABLE event (
+    id TEXT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    managed_device_id TEXT NOT NULL,
+    os_version TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    entra_device_id TEXT NOT NULL,
+    enrollment_type TEXT NOT NULL,
+    category TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX event_time ON event (at);
+)sql";
+
+constexpr std::array<char const*, 1> all{version_1};
+
+}  // namespace
+
+std::span<char const* const> migrations() { return all; }
+
+}  // namespace mdmd::store

@@ -1,0 +1,256 @@
+#include <sys/stat.h>
+
+#include <thread>
+
+#include "core/random.hpp"
+#include "store/compliance.hpp"
+#include "store/database.hpp"
+#include "store/enrollment.hpp"
+#include "store/management.hpp"
+#include "test/support.hpp"
+
+using namespace mdmd;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture {
+    test::scratch folder;
+    std::filesystem::path file = folder.path() / "mdmd.db";
+    store::database db{store::sqlite_engine(file)};
+    time_point now = from_ms(1'800'000'000'000);
+
+    store::device make(std::string id, std::string name = "PC") {
+        return {.id = id,
+            .mdm_device_id = "M" + id,
+            .hardware_id = "H" + id,
+            .entra_device_id = "E" + id,
+            .user_id = "U",
+            .upn = "u@contoso.com",
+            .ownership = "corporate",
+            .enrollment_type = "Device",
+            .name = std::move(name),
+            .os_version = "10.0.22631.1",
+            .os_edition = "4",
+            .correlation_id = "c",
+            .enrolled = now,
+            .server_secret = secret("s"),
+            .device_secret = secret("d"),
+            .server_nonce = "n",
+            .device_nonce = "m"};
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(fixture, "the database and its side files are for their owner alone", "[store][security]") {
+    db.write([](store::connection& c) { store::set_meta(c, "a", "b"); });
+    for (auto const* suffix : {"", "-wal", "-shm"}) {
+        struct stat s {};
+        REQUIRE(::stat((file.string() + suffix).c_str(), &s) == 0);
+        CHECK((s.st_mode & 0077) == 0);
+    }
+}
+
+TEST_CASE_METHOD(fixture, "what was written is read by other connections at once", "[store]") {
+    db.write([](store::connection& c) { store::set_meta(c, "a", "x'; DROP TABLE meta; --"); });
+    CHECK(db.read([](store::connection& c) { return store::get_meta(c, "a"); }) == "x'; DROP TABLE meta; --");
+    CHECK(db.read([](store::connection& c) { return store::get_meta(c, "b"); }) == std::nullopt);
+}
+
+TEST_CASE_METHOD(fixture, "a change that throws leaves nothing, and its neighbours stay", "[store]") {
+    std::vector<std::thread> callers;
+    std::atomic<int> threw = 0;
+    for (int i = 0; i < 40; ++i)
+        callers.emplace_back([&, i] {
+            try {
+                db.write([&](store::connection& c) {
+                    store::set_meta(c, "k" + std::to_string(i), "v");
+                    if (i % 2) throw std::runtime_error("no");
+                });
+            } catch (std::runtime_error const&) {
+                ++threw;
+            }
+        });
+    for (auto& t : callers) t.join();
+    CHECK(threw == 20);
+    CHECK(db.healthy());
+    for (int i = 0; i < 40; ++i)
+        CHECK(db.read([&](store::connection& c) { return store::get_meta(c, "k" + std::to_string(i)).has_value(); }) ==
+              (i % 2 == 0));
+}
+
+TEST_CASE_METHOD(fixture, "a reader cannot write", "[store][security]") {
+    CHECK_THROWS_AS(db.read([](store::connection& c) { store::set_meta(c, "a", "b"); }), store::store_error);
+    CHECK(db.read([](store::connection& c) { return store::get_meta(c, "a"); }) == std::nullopt);
+}
+
+TEST_CASE("acknowledged writes are there when the file is opened again", "[store]") {
+    test::scratch const folder;
+    auto const file = folder.path() / "mdmd.db";
+    {
+        store::database(store::sqlite_engine(file)).write([](store::connection& c) { store::set_meta(c, "a", "1"); });
+    }
+    store::database again(store::sqlite_engine(file));
+    CHECK(again.read([](store::connection& c) { return store::get_meta(c, "a"); }) == "1");
+}
+
+TEST_CASE("a database of a newer version is refused untouched", "[store]") {
+    test::scratch const folder;
+    auto const file = folder.path() / "mdmd.db";
+    store::sqlite_engine(file)->migrate();
+    store::sqlite_engine(file)->connect(false)->execute("PRAGMA user_version = 999");
+    CHECK_THROWS_WITH(store::database(store::sqlite_engine(file)), Catch::Contains("newer version"));
+    auto const c = store::sqlite_engine(file)->connect(true);
+    auto const r = c->query("PRAGMA user_version");
+    REQUIRE(r->next());
+    CHECK(r->integer(0) == 999);
+}
+
+TEST_CASE("a file that is no database of ours is refused", "[store]") {
+    test::scratch const folder;
+    auto const file = folder.write("mdmd.db", std::string(4096, 'x'));
+    CHECK_THROWS_AS(store::database(store::sqlite_engine(file)), store::store_error);
+    CHECK_THROWS_WITH(
+        store::database(store::sqlite_engine(folder.path() / "absent" / "mdmd.db")), Catch::Contains("No such file"));
+}
+
+TEST_CASE_METHOD(fixture, "a consent is added once and used once", "[store]") {
+    store::consent const c{.id = "h",
+        .user_id = "U",
+        .upn = "u",
+        .ownership = "personal",
+        .client_request_id = "r",
+        .accepted = now,
+        .expires = now + 1h,
+        .device_id = {},
+        .used = {}};
+    CHECK(db.write([&](store::connection& d) { return store::add_consent(d, c); }));
+    CHECK_FALSE(db.write([&](store::connection& d) { return store::add_consent(d, c); }));
+    CHECK(db.write([&](store::connection& d) { return store::use_consent(d, "h", "D1", now); }));
+    CHECK_FALSE(db.write([&](store::connection& d) { return store::use_consent(d, "h", "D2", now); }));
+    auto const found = db.read([](store::connection& d) { return store::find_consent(d, "h"); });
+    REQUIRE(found);
+    CHECK(found->device_id == "D1");
+    CHECK(found->expires == now + 1h);
+}
+
+TEST_CASE_METHOD(fixture, "devices are found by id, Entra id and name, enrolled ones first", "[store]") {
+    db.write([&](store::connection& c) {
+        store::add_device(c, make("1", "PC"));
+        store::add_device(c, make("2", "PC"));
+        store::add_device(c, make("3", "Other"));
+        store::set_device_state(c, "2", "unenrolled");
+    });
+    auto const ids = [&](std::string_view what) {
+        std::string all;
+        for (auto const& d : db.read([&](store::connection& c) { return store::find_devices(c, what); })) all += d.id;
+        return all;
+    };
+    CHECK(ids("1") == "1");
+    CHECK(ids("PC") == "1");
+    CHECK(ids("E3") == "3");
+    CHECK(ids("2") == "2");
+    CHECK(ids("nobody").empty());
+    CHECK(db.read([](store::connection& c) { return store::count_enrolled(c, "U"); }) == 2);
+    CHECK(db.read([](store::connection& c) { return store::find_enrolled_hardware(c, "H2"); }) == std::nullopt);
+    auto const d = db.read([](store::connection& c) { return store::find_device(c, "3"); });
+    REQUIRE(d);
+    CHECK(d->device_secret.reveal() == "d");
+    CHECK(d->device_nonce == "m");
+    CHECK(d->server_nonce == "n");
+}
+
+TEST_CASE_METHOD(fixture, "one enrollment request never gets two certificates", "[store]") {
+    store::certificate const one{"f1", "1", "S1", "pem", now, now + 24h, "request", {}};
+    db.write([&](store::connection& c) {
+        store::add_device(c, make("1"));
+        store::add_certificate(c, one);
+    });
+    auto two = one;
+    two.fingerprint = "f2";
+    two.serial = "S2";
+    CHECK_THROWS_AS(db.write([&](store::connection& c) { store::add_certificate(c, two); }), store::store_error);
+    db.write([&](store::connection& c) { store::revoke_certificates(c, "1", now); });
+    CHECK(
+        db.read([](store::connection& c) { return store::find_certificate_by_request(c, "request"); })->revoked == now);
+}
+
+TEST_CASE_METHOD(fixture, "commands keep their order; what was sent and not answered returns, but no exec", "[store]") {
+    db.write([&](store::connection& c) {
+        store::add_device(c, make("1"));
+        for (auto const* verb : {"replace", "exec", "get"}) {
+            store::command cmd{.id = verb,
+                .device_id = "1",
+                .verb = verb,
+                .uri = "./X",
+                .format = "",
+                .value = {},
+                .queued = now,
+                .status = {},
+                .original_error = "",
+                .result = {},
+                .updated = now};
+            store::add_command(c, cmd);
+            store::set_command_state(c, verb, "sent", now);
+        }
+        store::finish_command(c, "get", "done", 200, "", "v", now);
+        store::return_unanswered(c, "1", now);
+    });
+    std::string all;
+    for (auto const& c : db.read([](store::connection& d) { return store::list_commands(d, "1"); }))
+        all += c.id + ":" + c.state + " ";
+    CHECK(all == "replace:queued exec:unknown get:done ");
+    CHECK(db.read([](store::connection& d) { return store::list_commands(d, "1").back().result; }) == "v");
+}
+
+TEST_CASE_METHOD(fixture, "only so many events are kept, the newest", "[store]") {
+    db.write([&](store::connection& c) {
+        for (int i = 0; i < 10; ++i)
+            store::add_event(c,
+                {std::to_string(i), now + std::chrono::seconds(i), "c", "", "", "", "", "unknown", "unknown", "r"}, 3);
+    });
+    auto const all = db.read([](store::connection& c) { return store::list_events(c); });
+    REQUIRE(all.size() == 3);
+    CHECK(all.front().id == "9");
+    CHECK(all.back().id == "7");
+}
+
+TEST_CASE_METHOD(fixture, "the reports that are due come by their time, and totals count them", "[store]") {
+    db.write([&](store::connection& c) {
+        store::put_report(c, {"1", "E1", true, true, "due", "", 0, now + 2s, "503", {}, false});
+        store::put_report(c, {"2", "E2", true, true, "parked", "", 0, now + 1s, "403", {}, false});
+        store::put_report(c, {"3", "E3", true, true, "done", "o", 0, now, "", now, false});
+        store::put_report(c, {"4", "E4", true, true, "waiting", "", 0, now, "", {}, false});
+    });
+    auto const due = [&](time_point at) {
+        std::string all;
+        for (auto const& r : db.read([&](store::connection& c) { return store::due_reports(c, at, 10); }))
+            all += r.device_id;
+        return all;
+    };
+    CHECK(due(now).empty());
+    CHECK(due(now + 1s) == "2");
+    CHECK(due(now + 2s) == "21");
+    auto const t = db.read([](store::connection& c) { return store::total_reports(c); });
+    CHECK(t.queued == 2);
+    CHECK(t.last_success == now);
+    CHECK(t.last_error == "503");
+    db.write([&](store::connection& c) { store::retry_reports_now(c, now); });
+    CHECK(due(now) == "12");
+    CHECK(db.read([&](store::connection& c) { return store::old_reports(c, now, 10).size(); }) == 1);
+}
+
+TEST_CASE("a full disk fails the write, is told, and ends when there is room", "[store]") {
+    test::scratch const folder;
+    store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));
+    db.write([](store::connection& c) { c.execute("PRAGMA max_page_count = 60"); });
+    auto const fill = [&] {
+        db.write([](store::connection& c) {
+            for (int i = 0; i < 100; ++i) store::set_meta(c, new_guid(), std::string(4000, 'x'));
+        });
+    };
+    CHECK_THROWS_AS(fill(), store::store_error);
+    CHECK(db.probe());
+    CHECK(db.healthy());
+}
