@@ -27,9 +27,9 @@ struct username_token {
     std::string username;
     secret password;  // may be empty: no attempt to authenticate
 };
-struct certificate_token {};  // X509v3 or a ds:Signature
-struct unreadable_credential {  // a BinarySecurityToken that is neither, or not base64
-    std::string why;
+struct certificate_token {};    // X509v3 or a ds:Signature
+struct unreadable_credential {  // a token that is none of these or not base64, or several
+    std::string why;            // never quotes a credential
 };
 using credential =
     std::variant<no_credential, entra_token, user_token, username_token, certificate_token, unreadable_credential>;
@@ -55,19 +55,24 @@ struct token_request {
     credential who;
     std::string request_type;  // "Issue", "Renew", "Recovery"
     std::string value_type;    // of the body's BinarySecurityToken
-    std::string binary;        // its content, base64 taken off: a PKCS#10, DER
+    std::string binary;        // its content, base64 taken off: a PKCS#10, or for Renew a PKCS#7, DER
     std::vector<context_item> context;
     // The first item of that name (compared without regard to case), or "".
     std::string_view item(std::string_view name) const;
     bool item_is_true(std::string_view name) const;  // "true", "True", "1"
 };
 
-// The request's a:MessageID, if the text is XML enough to have one: for the RelatesTo of a fault.
+// The request's a:MessageID if the text is XML and has one, else "": for the RelatesTo of a fault to a message that
+// could not be read.
 std::string message_id_of(std::string_view soap);
 
-// Errors of all three: malformed (not XML, not the SOAP 1.2 message that is expected, a mandatory element or item
-// missing), too_large (xml limits). `token_request`: DeviceID, EnrollmentType, DeviceType and OSVersion are mandatory
-// for Issue; RequestType other than the three is malformed; body token other than PKCS#10 for Issue is malformed.
+// Errors of all three: malformed (not XML, not the SOAP 1.2 message that is expected, another operation's a:Action, a
+// mandatory element or item missing), too_large (xml limits).
+// Discover: EmailAddress, RequestVersion and one AuthPolicy are mandatory.
+// GetPolicies: client is.
+// RequestSecurityToken: RequestType must be one of the three. Issue needs a PKCS#10 body token and the context items
+// DeviceID, EnrollmentType, DeviceType and OSVersion; Renew needs a PKCS#7 body token and no item; Recovery needs
+// neither.
 [[nodiscard]] result<discover_request> parse_discover(std::string_view soap);
 [[nodiscard]] result<policies_request> parse_policies_request(std::string_view soap);
 [[nodiscard]] result<token_request> parse_token_request(std::string_view soap);
@@ -78,8 +83,10 @@ struct discover_answer {
     std::string policy_url;
     std::string enrollment_url;
 };
-// min(requested, 4.0), at least 3.0; a version that cannot be read is 4.0. [enrollment C.2]
+// "4.0" for a request of 4.0 or more and for one that cannot be read, else "3.0", the first of Windows 10.
 std::string version_for(std::string_view requested);
+
+// Answers throw std::logic_error if a value holds a character that XML cannot carry; a parsed message_id never does.
 
 // `correlation` is a GUID of ours for ActivityId and the log.
 std::string discover_response(discover_answer const&, std::string_view message_id, std::string_view correlation);
@@ -94,7 +101,7 @@ std::string token_response(std::string_view provisioning_document, std::string_v
 
 // --- Refusals --------------------------------------------------------------------------------------------------
 // Every way in which an enrollment fails on our side. One table gives each its SOAP subcode, ErrorType, Windows'
-// HRESULT and constant, and Graph's failureCategory, so that the four never disagree. [enrollment C.7]
+// HRESULT and constant, and Graph's failureCategory, so that the four never disagree.
 enum class refusal {
     message_format,       // s:MessageFormat
     authentication,       // s:Authentication
@@ -123,7 +130,8 @@ struct refusal_facts {
 refusal_facts const& facts(refusal);
 
 enum class operation { discover, get_policies, request_token };
-// A SOAP 1.2 fault with its Detail; `text` replaces the table's if not empty. HTTP status 500 is the caller's.
+// A SOAP 1.2 fault with its Detail; `text` replaces the table's if not empty, escaped like a log line and cut at 512
+// bytes. HTTP status 500 is the caller's.
 std::string fault(operation, refusal, std::string_view text, std::string_view message_id, std::string_view trace_id);
 
 }  // namespace mdmd::enroll

@@ -21,21 +21,25 @@ struct provisioning {
     crypto::certificate root;
     crypto::certificate issuing;
     crypto::certificate device;
-    bool device_store;           // true: My/System (EnrollmentType=Device), false: My/User (Full)
-    std::string device_id;       // EntDMID and the certificate's CN
-    std::string device_name;     // EntDeviceName
-    std::string upn;             // empty: not written
-    std::string management_url;  // ADDR
-    std::string app_id;          // AADResourceID: what user tokens in sessions are for
-    std::string name;            // shown in Settings
-    digest_account server_account;  // AAUTHLEVEL CLIENT: the server to the device
+    bool device_store;              // true: My/System (EnrollmentType=Device), false: My/User (Full)
+    std::string device_id;          // EntDMID and the certificate's CN
+    std::string device_name;        // EntDeviceName
+    std::string upn;                // empty: not written
+    std::string management_url;     // ADDR
+    std::string app_id;             // AADResourceID: what user tokens in sessions are for
+    std::string name;               // shown in Settings
+    digest_account server_account;  // AAUTHLEVEL CLIENT: the server to the device; its name is not written
     digest_account device_account;  // AAUTHLEVEL APPSRV
     std::chrono::seconds renewal_window;
     std::chrono::seconds poll;
 };
 
 // Root, CA and My in one CertificateStore, WSTEP/Renew, APPLICATION w7, DMClient. First hour quick (15 min × 5,
-// then 60 min × 8), then every `poll` without end; minutes rounded up, at least 1.
+// then 60 min × 8), then every `poll` without end; minutes rounded up, at least 1. RenewPeriod is renewal_window in
+// days, rounded up, 1 to 1000. No XML declaration, as in the samples of [MS-MDE2]. Controls and broken UTF-8 in the
+// three names people give (name, device_name, upn) are escaped visibly.
+//
+// Throws std::logic_error if one of the others holds a character that XML cannot carry.
 std::string provisioning_document(provisioning const&);
 
 // "Subject=CN%3D{id}&Stores=My%5CSystem": before XML escaping.

@@ -21,7 +21,8 @@ struct query {
     std::string api_version;
     ownership owner = ownership::personal;  // corporate with mode=azureadjoin
 };
-// Errors: malformed (no redirect_uri, or one whose scheme is not among `schemes`: there is nowhere to redirect to).
+// Errors: malformed (not one redirect_uri, or one that is over 2048 bytes, has control characters or a fragment, or
+// whose scheme is not among `schemes`: there is nowhere to redirect to).
 [[nodiscard]] result<query> parse_query(std::string_view query_text, std::vector<std::string> const& schemes);
 bool version_supported(query const&);  // exactly "1.0"
 
@@ -41,6 +42,9 @@ std::string seal(form_state const&, std::string_view key);
 http::response page(form_state const&, std::string_view sealed, std::string_view organization);
 // A page that tells what went wrong where there is nowhere to redirect to (HTTP 400).
 http::response refusal_page(std::string_view what);
+// A page that says why a user whose token is good is turned away; its one link, Continue, leads where
+// failed(unauthorized_user_or_tenant) would (HTTP 200).
+http::response turned_away_page(query const&, std::string_view why, std::string_view organization);
 
 enum class failure { unsupported_version, unauthorized_user_or_tenant, token_refused, internal };
 http::response accepted(query const&, std::string_view opaque_blob);  // 302 …?IsAccepted=true&OpaqueBlob=…
