@@ -16,7 +16,8 @@ struct problem {
     int column = 0;
     std::string key;   // "server.listen"; empty where it is about the whole file
     std::string text;  // "expected host:port, got '0.0.0.0'": never a secret's value
-    // "config.yaml:12:11: server.listen: expected …, got …": file name alone, as the contract has it.
+    // "config.yaml:12:11: server.listen: expected …, got …": the file's name without its folder. Without a place
+    // "config.yaml: expected …", without a key "config.yaml:12:11: expected …".
     std::string line_text() const;
 };
 
@@ -26,8 +27,7 @@ struct environment {
 };
 environment from_process();
 
-template <class T>
-struct loaded {
+template <class T> struct loaded {
     std::optional<T> value;  // present exactly if there is no problem
     std::vector<problem> problems;
     std::vector<std::string> warnings;  // what works but should not stay: an inline key
@@ -37,6 +37,12 @@ struct loaded {
 // are there, that key files are not readable by others, that certificate and key files hold PEM. Relative paths are
 // relative to the file. `policies` are read too, so that one check covers the whole installation.
 [[nodiscard]] loaded<settings> load_settings(std::filesystem::path const& file, environment const&);
+// The same for text that would stand in `file`, without the policies.
+[[nodiscard]] loaded<settings> parse_settings(
+    std::string const& yaml, std::filesystem::path const& file, environment const&);
+
+// Every key that config.yaml may hold, "server.listen", in the order of settings.hpp.
+std::vector<std::string> known_keys();
 
 // Every *.yaml of the folder, by file name. A missing folder is no policies. Two policies of one name are a problem.
 [[nodiscard]] loaded<std::vector<policy_file>> load_policies(std::filesystem::path const& folder);

@@ -13,8 +13,8 @@ namespace mdmd::config {
 enum class ownership { corporate, personal };
 
 struct policy_setting {
-    std::string uri;     // "./Device/Vendor/MSFT/…" or "./Vendor/MSFT/…"
-    std::string format;  // int, chr, bool, b64, xml, node, null
+    std::string uri;                   // "./Device/Vendor/MSFT/…" or "./Vendor/MSFT/…"
+    std::string format;                // int, chr, bool, b64, xml, node, null
     std::optional<std::string> value;  // as text, checked against the format; none for node and null
     int line = 0;
 };

@@ -15,16 +15,22 @@ struct device_traits {
     config::ownership ownership = config::ownership::corporate;
 };
 
-// "./Vendor/MSFT/X" and "./Device/Vendor/MSFT/X" are one node; so are %7B and {. The one spelling to compare by;
-// names of nodes keep their case.
+// "./Vendor/MSFT/X" and "./Device/Vendor/MSFT/X" are one node; so are %7B and {. The one spelling to compare by,
+// which can be sent as well; names of nodes keep their case.
 std::string canonical_uri(std::string_view);
+
+// Whether the policy is for such a device.
+bool applies(config::policy_file const&, device_traits const&);
 
 struct wanted_setting {
     std::string uri;  // as the policy writes it
     std::string format;
     std::optional<std::string> value;
     std::string policy;  // whose it is
-    bool operator==(wanted_setting const&) const = default;
+    int order = 0;       // its place among all settings, in which they are written; not kept, not compared
+    bool operator==(wanted_setting const& other) const {
+        return uri == other.uri && format == other.format && value == other.value && policy == other.policy;
+    }
 };
 
 struct desired_state {
@@ -41,7 +47,7 @@ enum class setting_state {
     pending,   // to be written
     applied,   // the device said 200
     failed,    // the device refused it: not tried again until the wish changes
-    removing,  // no policy wants it any more, to be deleted
+    removing,  // no policy wants it any more, to be deleted; a Delete that fails is tried again in each session
 };
 std::string_view name(setting_state);
 std::optional<setting_state> parse_setting_state(std::string_view);
@@ -50,7 +56,7 @@ std::optional<setting_state> parse_setting_state(std::string_view);
 struct setting_record {
     wanted_setting wanted;
     setting_state state = setting_state::pending;
-    int status = 0;                       // the last SyncML status; 0: none
+    int status = 0;  // the last SyncML status; 0: none
     std::string original_error;
     std::optional<std::string> reported;  // what a Get returned last
     int attempts = 0;                     // writes since the wish last changed or drift was last found
@@ -59,23 +65,26 @@ struct setting_record {
 using record_map = std::map<std::string, setting_record>;  // by canonical URI
 
 // Brings records in line with the wish: new or changed settings become pending, unwanted ones removing (or vanish,
-// if they never reached the device), wanted ones that were being removed pending again.
+// if they never reached the device: what was refused from the start is never deleted), wanted ones that were being
+// removed pending again.
 record_map reconcile(desired_state const&, record_map);
 
-// The commands for a session, their keys being "setting:" + canonical URI. First round: writes and deletes that
-// are owed, and a Get of each applied setting, so that drift shows. A pending setting that was never on the device
-// is written with Replace where it is a Policy CSP leaf, with Add elsewhere.
+// The commands for a session, their keys being "setting:" + canonical URI. First round: the deletes that are owed,
+// children first; the writes, in the order of the policies but parents first; a Get of each applied setting with a
+// value, so that drift shows. A pending setting that may be on the device is written with Replace; one that never was
+// with Replace where it is a Policy CSP leaf (Windows takes it as an upsert there), with Add elsewhere.
 std::vector<omadm::wanted> first_round(record_map const&);
 
 // Takes in one outcome of such a command; returns the follow-up to send in the same session, if any: Replace after
-// 418 on Add, Add after 404 on Replace, the write again after a Get that showed another value (once a session: the
-// second drift of one session stays pending for the next). 200, 201-299 are success; for Delete 404 is too.
-// 401, 407, 408, 417, 503 and 506 leave the setting pending; other errors are final. A record whose removal is done
-// or refused (405, 425) is taken out of the map.
+// 418 on Add, Add after 404 on Replace (not both in turn), the write again after a Get that showed another value or
+// no node (a setting that is pending already gets no second write: it waits for the next session). 200, 201-299 but
+// 215 and 216 are success; for Delete 404 is too. 215, 216, 401, 407, 408, 417, 503 and 506 leave the setting pending;
+// other errors are final for a write. The outcome of a write that is no longer what is wanted leaves it pending. A Get
+// that fails otherwise than by 404 says nothing. A record whose removal is done or refused (405, 425) is taken out.
 std::optional<omadm::wanted> take(record_map&, omadm::outcome const&);
 
-// Whether what a node reports is what was asked for: bool true = 1, int by number, text after trimming; XML is
-// never compared, since Windows gives it back in another form.
+// Whether what a node reports is what was asked for: bool true = 1, int by number, b64 by its bytes, text after
+// trimming and with line ends as LF. XML is never compared, since Windows gives it back in another form: always same.
 bool same_value(std::string_view format, std::string_view wanted, std::string_view reported);
 
 }  // namespace mdmd::policy

@@ -1,0 +1,363 @@
+#include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <tuple>
+
+#include "config/address.hpp"
+#include "config/files.hpp"
+#include "config/load.hpp"
+#include "config/reader.hpp"
+#include "core/text.hpp"
+
+namespace mdmd::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr seconds most = std::chrono::days(3650);
+
+// What the sections are read in front of.
+struct context {
+    std::filesystem::path folder;  // of config.yaml: relative paths start here
+    environment const& env;
+};
+
+std::optional<std::string> parse_guid(std::string const& s) {
+    return is_guid(s) ? std::optional(lower(s)) : std::nullopt;
+}
+
+// One or several names as RFC 6749 3.3 has scopes; none where nothing is to be checked.
+std::optional<std::string> parse_scope(std::string const& s) {
+    bool const fits =
+        std::all_of(s.begin(), s.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+    return fits ? std::optional(s) : std::nullopt;
+}
+
+// RFC 3986 3.1. Schemes that run code in the page they come from are no address to go to.
+std::optional<std::string> parse_redirect_scheme(std::string const& s) {
+    auto const scheme = lower(s);
+    auto const letter = [](char c) { return c >= 'a' && c <= 'z'; };
+    if (scheme.empty() || !letter(scheme.front())) return std::nullopt;
+    for (char const c : scheme)
+        if (!letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return std::nullopt;
+    if (scheme == "javascript" || scheme == "data" || scheme == "vbscript") return std::nullopt;
+    return scheme;
+}
+
+auto one_of(std::initializer_list<std::string_view> words) {
+    return [all = std::vector<std::string_view>(words)](std::string const& s) -> std::optional<std::size_t> {
+        auto const found = std::find(all.begin(), all.end(), s);
+        if (found == all.end()) return std::nullopt;
+        return static_cast<std::size_t>(found - all.begin());
+    };
+}
+
+void read_duration(section& s, seconds& target, std::string_view name) {
+    s.assign(target, name, "a duration from 1s to 3650d such as 90s, 15m, 8h or 30d",
+        [](std::string const& text) -> std::optional<seconds> {
+            auto const d = parse_duration(text);
+            return d && *d >= 1s && *d <= most ? d : std::nullopt;
+        });
+}
+
+std::filesystem::path resolve(context const& in, std::filesystem::path const& p) {
+    return (in.folder / p).lexically_normal();  // an absolute one replaces the folder
+}
+
+void read_path(section& s, context const& in, std::filesystem::path& target, std::string_view name) {
+    if (auto const p = s.read(name, "a path", parse_text)) target = resolve(in, *p);
+}
+
+// The content of the file that `f` names, as `read` gives it; nullopt where absent or reported.
+template <class Read>
+auto content(section& s, context const& in, field const& f, Read read)
+    -> std::optional<typename std::invoke_result_t<Read, std::filesystem::path const&>::value_type> {
+    auto const path = s.convert(f, "the path of a file", parse_text, style::any);
+    if (!path) return std::nullopt;
+    auto found = read(resolve(in, *path));
+    if (found) return std::move(found).value();
+    s.report(f, found.error().detail);
+    return std::nullopt;
+}
+
+// A URL with a user name in it may hold a password: it is not shown.
+std::optional<url> read_origin(section& s, field const& f) {
+    constexpr std::string_view expected = "an https URL of host and port such as https://mdm.contoso.com:8443";
+    if (f && f.value->what == yaml::node::kind::scalar && f.value->text.find('@') != std::string::npos) {
+        s.report(f, fmt::format("expected {}, got one with a user name in it", expected));
+        return std::nullopt;
+    }
+    return s.convert(f, expected, parse_origin, style::any);
+}
+
+// The application's key from the one of three places that has it.
+void read_key(section& s, context const& in, settings& into) {
+    auto const file = s.get("key_file");
+    auto const text = s.get("key");
+    auto const credential =
+        in.env.credentials_directory.empty() ? std::filesystem::path() : in.env.credentials_directory / "entra-key";
+    std::error_code ignored;
+    bool const has_credential = !credential.empty() && std::filesystem::exists(credential, ignored);
+
+    if (int{bool{file}} + int{bool{text}} + int{has_credential} > 1) {
+        s.report(
+            text ? text : file, fmt::format("expected the application's key in one place, got it in {}{}{}",
+                                    file ? "entra.key_file" : "", text ? (file ? " and entra.key" : "entra.key") : "",
+                                    has_credential ? " and the systemd credential 'entra-key'" : ""));
+    } else if (file) {
+        into.entra.source = key_source::file;
+        if (auto key = content(s, in, file, read_key_text)) into.entra.key = std::move(*key);
+    } else if (text) {
+        into.entra.source = key_source::inline_value;
+        auto const& value = *text.value;
+        bool const fits =
+            value.what == yaml::node::kind::scalar && !value.text.empty() &&
+            std::all_of(value.text.begin(), value.text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+        if (fits)
+            into.entra.key = secret(value.text);
+        else
+            s.report(text, value.what == yaml::node::kind::scalar && !value.text.empty()
+                               ? "expected a key of printable ASCII without blanks, got something else"
+                               : fmt::format("expected a key, got {}",
+                                     value.what == yaml::node::kind::scalar ? "nothing" : got_kind(value)));
+        s.out().warn(text.at, text.key, "the key stands in the configuration; entra.key_file keeps it apart");
+    } else if (has_credential) {
+        into.entra.source = key_source::systemd_credential;
+        auto key = read_key_text(credential);
+        if (key)
+            into.entra.key = std::move(key).value();
+        else
+            s.report(file, fmt::format("{} (the systemd credential 'entra-key')", key.error().detail));
+    } else if (!file.broken && !text.broken) {
+        s.report(file,
+            "expected the application's key in entra.key_file, entra.key or the systemd credential 'entra-key', got "
+            "none");
+    }
+}
+
+void read_entra(section s, context const& in, settings& into) {
+    auto& e = into.entra;
+    if (auto v = s.require("tenant_id", "a GUID", parse_guid)) e.tenant_id = *v;
+    if (auto v = s.require("client_id", "a GUID", parse_guid)) e.client_id = *v;
+    if (auto v = s.require("app_id", "an application ID URI, https://… or api://…", parse_app_id)) e.app_id = *v;
+    read_key(s, in, into);
+    s.assign(e.key_expires, "key_expires", "a date such as 2027-06-30",
+        [](std::string const& text) -> std::optional<std::optional<time_point>> {
+            if (auto const date = parse_date(text)) return date;
+            return std::nullopt;
+        });
+    e.login_url = *parse_origin("https://login.microsoftonline.com");
+    e.graph_url = *parse_origin("https://graph.microsoft.com");
+    for (auto const& [target, name] : {std::pair(&e.login_url, "login_url"), {&e.graph_url, "graph_url"}})
+        if (auto const v = read_origin(s, s.get(name))) *target = *v;
+    s.assign(e.required_scope, "required_scope", "the name of a scope, or \"\"", parse_scope);
+    if (auto pem = content(s, in, s.get("ca_file"), read_certificate)) e.ca_pem = std::move(*pem);
+    s.done();
+}
+
+void read_endpoint(section& s, endpoint& target, std::string_view name) {
+    s.assign(target, name, "a numeric address and a port such as 0.0.0.0:443 or [::]:443", parse_endpoint);
+}
+
+void read_server(section s, context const& in, settings& into) {
+    auto& e = into.server;
+    auto const public_url = s.get("public_url");
+    auto const management_url = s.get("management_url");
+    for (auto const& [target, f] : {std::pair(&e.public_url, &public_url), {&e.management_url, &management_url}}) {
+        if (!*f) s.missing(*f, "an https URL");
+        if (auto const v = read_origin(s, *f)) *target = *v;
+    }
+    e.listen = {"0.0.0.0", 443};
+    e.management_listen = {"0.0.0.0", 8443};
+    read_endpoint(s, e.listen, "listen");
+    read_endpoint(s, e.management_listen, "management_listen");
+    // Port 0 gives each listener a port of its own, so that the two addresses are never one.
+    bool const one_listener = e.listen == e.management_listen && e.listen.port != 0;
+    if (!e.public_url.host.empty() && e.public_url.host == e.management_url.host) {
+        if (e.public_url.port == e.management_url.port)
+            s.report(management_url, fmt::format("expected another host or port than server.public_url has, got '{}'",
+                                         e.management_url.text));
+        else if (one_listener)
+            s.report(management_url,
+                fmt::format("expected another host than server.public_url has, since both listen on {}, got '{}'",
+                    e.listen.text(), e.management_url.host));
+    }
+    auto const certificate = s.get("tls_certificate");
+    auto const key = s.get("tls_key");
+    if (!certificate) s.missing(certificate, "the path of a PEM file with the certificate chain");
+    if (!key) s.missing(key, "the path of a PEM file with the private key");
+    if (auto pem = content(s, in, certificate, read_certificate)) {
+        e.certificate_pem = std::move(*pem);
+        e.tls_certificate = resolve(in, certificate.value->text);
+    }
+    if (auto pem = content(s, in, key, read_private_key)) {
+        e.key_pem = std::move(*pem);
+        e.tls_key = resolve(in, key.value->text);
+    }
+    s.done();
+}
+
+void read_admin(section s, context const& in, settings& into) {
+    auto& e = into.admin;
+    constexpr std::size_t most_socket = 107;  // sun_path without its final NUL, unix(7)
+    auto const socket = s.get("socket");
+    if (auto const p = s.convert(socket, "a path", parse_text, style::any)) {
+        e.socket = resolve(in, *p);
+        if (e.socket.string().size() > most_socket)
+            s.report(socket,
+                fmt::format("expected a path of at most {} bytes, got {}", most_socket, e.socket.string().size()));
+    }
+    auto const listen = s.get("listen");
+    if (auto const v =
+            s.convert(listen, "a numeric address and a port such as 127.0.0.1:8080", parse_endpoint, style::any)) {
+        e.listen = *v;
+        for (auto const& [other, name] : {std::pair(into.server.listen, "server.listen"),
+                 {into.server.management_listen, "server.management_listen"}})
+            if (*v == other && v->port != 0)
+                s.report(listen, fmt::format("expected an address of its own, got that of {}", name));
+    }
+    auto const certificate = s.get("tls_certificate");
+    auto const key = s.get("tls_key");
+    if (auto pem = content(s, in, certificate, read_certificate)) e.certificate_pem = std::move(*pem);
+    if (auto pem = content(s, in, key, read_private_key)) e.key_pem = std::move(*pem);
+    auto const why =
+        e.listen.loopback() ? std::string() : fmt::format(" (admin.listen {} is not loopback)", e.listen.text());
+    if (!certificate && (key || !why.empty())) s.missing(certificate, "a certificate for admin.listen" + why);
+    if (!key && (certificate || !why.empty())) s.missing(key, "a key for admin.listen" + why);
+    s.done();
+}
+
+void read_storage(section s, context const& in, settings& into) {
+    read_path(s, in, into.storage.path, "path");
+    s.done();
+}
+
+void read_terms(section s, settings& into) {
+    s.assign(into.terms.required, "required", "true or false", parse_bool, style::plain);
+    if (auto schemes = s.read_list("redirect_schemes", "URI schemes such as ms-appx-web", parse_redirect_scheme))
+        into.terms.redirect_schemes = std::move(*schemes);
+    s.done();
+}
+
+void read_enrollment(section s, settings& into) {
+    auto& e = into.enrollment;
+    s.assign(e.enabled, "enabled", "true or false", parse_bool, style::plain);
+    if (auto const v = s.read("personal_devices", "allow or block", one_of({"allow", "block"})))
+        e.personal_devices = *v == 0;
+    if (auto const v = s.read("min_os_version", "a Windows version such as 10.0.19045",
+            [](std::string const& text) { return parse_os_version(text); }))
+        e.min_os_version = *v;
+    if (auto const v =
+            s.read("max_devices_per_user", "a whole number from 1 to 1000", parse_integer(1, 1000), style::plain))
+        e.max_devices_per_user = static_cast<int>(*v);
+    read_duration(s, e.certificate_validity, "certificate_validity");
+    auto const before = e.renewal_window;
+    auto const window = s.get("renewal_window");
+    read_duration(s, e.renewal_window, "renewal_window");
+    if (e.renewal_window >= e.certificate_validity)
+        s.report(window, fmt::format("expected less than enrollment.certificate_validity ({}), got {}{}",
+                             format_duration(e.certificate_validity), format_duration(e.renewal_window),
+                             !window && e.renewal_window == before ? ", the default" : ""));
+    s.done();
+}
+
+void read_management(section s, settings& into) {
+    read_duration(s, into.management.poll, "poll");
+    s.done();
+}
+
+void read_compliance(section s, settings& into) {
+    read_duration(s, into.compliance.interval, "interval");
+    read_duration(s, into.compliance.refresh, "refresh");
+    read_duration(s, into.compliance.stale_after, "stale_after");
+    s.done();
+}
+
+void read_log(section s, settings& into) {
+    using form = decltype(into.log.format);
+    if (auto const v = s.read(
+            "level", "trace, debug, info, warning or error", one_of({"trace", "debug", "info", "warning", "error"})))
+        into.log.level = std::array{
+            log::level::trace, log::level::debug, log::level::info, log::level::warning, log::level::error}[*v];
+    if (auto const v = s.read("format", "auto, journald, text or json", one_of({"auto", "journald", "text", "json"})))
+        into.log.format = std::array{form::automatic, form::journald, form::text, form::json}[*v];
+    s.done();
+}
+
+settings read_all(yaml::node const& root, context const& in, findings& out) {
+    settings into;
+    into.policies_dir = resolve(in, "policies.d");
+    section s(&root, {}, "", out);
+    read_entra(s.child("entra"), in, into);
+    read_server(s.child("server"), in, into);
+    read_admin(s.child("admin"), in, into);
+    read_storage(s.child("storage"), in, into);
+    read_terms(s.child("terms"), into);
+    read_enrollment(s.child("enrollment"), into);
+    read_management(s.child("management"), into);
+    read_compliance(s.child("compliance"), into);
+    read_path(s, in, into.policies_dir, "policies_dir");
+    read_log(s.child("log"), into);
+    s.done();
+    return into;
+}
+
+// What can be read of the text, in spite of its problems: nothing only where it is no YAML.
+loaded<settings> parse(std::string const& text, std::filesystem::path const& file, environment const& env) {
+    auto const whole = std::filesystem::absolute(file).lexically_normal();
+    loaded<settings> out;
+    findings found(whole);
+    auto const document = yaml::parse(text);
+    for (auto const& m : document.mistakes) found.report(m.at, "", m.text);
+    if (document.usable) {
+        out.value = read_all(document.root, {whole.parent_path(), env}, found);
+        out.value->file = whole;
+    }
+    out.warnings = found.warnings();
+    out.problems = std::move(found).problems();
+    return out;
+}
+
+}  // namespace
+
+std::string problem::line_text() const {
+    auto out = file.filename().string();
+    if (line > 0) out += fmt::format(":{}:{}", line, column);
+    if (!key.empty()) out += ": " + key;
+    return out + ": " + text;
+}
+
+environment from_process() {
+    char const* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+    return {folder ? folder : ""};
+}
+
+loaded<settings> parse_settings(std::string const& text, std::filesystem::path const& file, environment const& env) {
+    auto out = parse(text, file, env);
+    if (!out.problems.empty()) out.value.reset();
+    return out;
+}
+
+loaded<settings> load_settings(std::filesystem::path const& file, environment const& env) {
+    auto const text = read_file(file, readers::anyone);
+    if (!text) return {std::nullopt, {{file, 0, 0, "", text.error().detail}}, {}};
+    auto out = parse(*text, file, env);
+    if (out.value) {
+        auto const policies = load_policies(out.value->policies_dir);
+        out.problems.insert(out.problems.end(), policies.problems.begin(), policies.problems.end());
+        out.warnings.insert(out.warnings.end(), policies.warnings.begin(), policies.warnings.end());
+    }
+    if (!out.problems.empty()) out.value.reset();
+    return out;
+}
+
+std::vector<std::string> known_keys() {
+    findings found("");
+    yaml::node const nothing;
+    environment const none;
+    read_all(nothing, {"/", none}, found);
+    return found.keys();
+}
+
+}  // namespace mdmd::config

@@ -1,0 +1,68 @@
+#include "config/node_uri.hpp"
+
+#include <fmt/format.h>
+
+#include "core/text.hpp"
+
+namespace mdmd::config {
+namespace {
+
+constexpr std::size_t most_bytes = 1024;
+
+// RFC 3986 3.3, pchar without its escapes.
+bool is_plain(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && std::string_view("-._~!$&'()*+,;=:@").find(c) != std::string_view::npos);
+}
+
+}  // namespace
+
+std::string canonical_node_uri(std::string_view uri) {
+    constexpr std::string_view device = "./Device/";
+    while (uri.size() > 1 && uri.ends_with('/')) uri.remove_suffix(1);
+    std::string out;
+    if (uri.starts_with(device)) {
+        out = "./";
+        uri.remove_prefix(device.size());
+    }
+    while (!uri.empty()) {
+        char c = uri.front();
+        std::size_t taken = 1;
+        if (c == '%' && uri.size() >= 3)
+            if (auto const byte = unhex(uri.substr(1, 2))) {
+                c = byte->front();
+                taken = 3;
+            }
+        if (is_plain(c) || (c == '/' && taken == 1))
+            out += c;
+        else
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+        uri.remove_prefix(taken);
+    }
+    return out;
+}
+
+std::string node_uri_fault(std::string_view uri, bool writable) {
+    if (uri.starts_with("./User/") || uri == "./User")
+        return "expected an address of the device (./Device/…): policies are for devices, not for their users";
+    auto const below = [&](std::string_view root) { return uri.starts_with(root) && uri.size() > root.size(); };
+    bool const readable = below("./DevDetail/") || below("./DevInfo/");
+    if (writable && readable) return "expected a node that can be set, below ./Device/ or ./Vendor/";
+    if (!below("./Device/") && !below("./Vendor/") && !readable)
+        return writable ? "expected an address below ./Device/ or ./Vendor/"
+                        : "expected an address below ./Device/, ./Vendor/, ./DevDetail/ or ./DevInfo/";
+    if (uri.size() > most_bytes) return fmt::format("expected at most {} bytes", most_bytes);
+    for (char const c : uri)
+        if (c <= 0x20 || c > 0x7e || c == '?' || c == '#')
+            return "expected an address of printable ASCII, other characters percent-encoded";
+    auto const segments = split(uri, '/');
+    for (std::size_t i = 1; i < segments.size(); ++i) {
+        if (segments[i].empty() || segments[i] == "." || segments[i] == "..")
+            return "expected an address without empty or dot segments";
+        auto const decoded = percent_decode(segments[i]);
+        if (!decoded || !is_utf8(*decoded)) return "expected an address with whole escapes of UTF-8 (%7B)";
+    }
+    return {};
+}
+
+}  // namespace mdmd::config

@@ -1,0 +1,313 @@
+#include "policy/policy.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "config/node_uri.hpp"
+#include "core/text.hpp"
+
+namespace mdmd::policy {
+namespace {
+
+constexpr std::string_view key_prefix = "setting:";
+constexpr std::string_view policy_csp = "./Vendor/MSFT/Policy/Config/";
+
+bool has_value(wanted_setting const& w) { return w.format != "node" && w.format != "null"; }
+
+// Whether two wishes put the same thing on a device, whoever has them and however they spell the node.
+bool same_wish(wanted_setting const& a, wanted_setting const& b) { return a.format == b.format && a.value == b.value; }
+
+bool is_success(int status) { return status >= 200 && status < 300 && status != 215 && status != 216; }
+
+// Not executed (215), rolled back (216), credentials (401, 407), time-outs (408), and "try again later" (417, 503,
+// 506): nothing is said about the setting itself. [OMA-TS-DM_RepPro 10]
+bool is_passing(int status) {
+    constexpr std::array passing{215, 216, 401, 407, 408, 417, 503, 506};
+    return std::find(passing.begin(), passing.end(), status) != passing.end();
+}
+
+// Whether something of ours may be on the device. What was refused from the start is not, and must not be deleted:
+// the node may be there in its own right.
+bool on_device(setting_record const& r) {
+    return r.state == setting_state::applied || r.state == setting_state::removing || r.reported ||
+           is_success(r.status);
+}
+
+omadm::command write(setting_record const& r, std::string const& canonical) {
+    omadm::command out;
+    if (on_device(r) || r.status == 418)
+        out.what = omadm::verb::replace;
+    else if (r.status != 404 && canonical.starts_with(policy_csp))
+        out.what = omadm::verb::replace;
+    else
+        out.what = omadm::verb::add;
+    out.uri = r.wanted.uri;
+    out.format = r.wanted.format;
+    if (has_value(r.wanted)) {
+        out.type = "text/plain";
+        out.data = r.wanted.value.value_or("");
+    }
+    return out;
+}
+
+omadm::wanted keyed(std::string const& canonical, omadm::command what) {
+    return {std::string(key_prefix) + canonical, std::move(what)};
+}
+
+std::optional<std::int64_t> integer(std::string_view s) {
+    s = trim(s);
+    if (s.starts_with('+')) s.remove_prefix(1);
+    std::int64_t v = 0;
+    auto const [end, ec] = std::from_chars(s.data(), s.data() + s.size(), v);
+    return ec == std::errc{} && end == s.data() + s.size() ? std::optional(v) : std::nullopt;
+}
+
+std::optional<bool> boolean(std::string_view s) {
+    s = trim(s);
+    if (s == "1" || iequals(s, "true")) return true;
+    if (s == "0" || iequals(s, "false")) return false;
+    return std::nullopt;
+}
+
+// XML turns line ends into LF, so that they come back as that (XML 1.0, 2.11).
+std::string line_ends(std::string_view s) {
+    std::string out;
+    for (std::size_t i = 0; i < s.size(); ++i) {
+        if (s[i] == '\r' && i + 1 < s.size() && s[i + 1] == '\n') continue;
+        out += s[i] == '\r' ? '\n' : s[i];
+    }
+    return out;
+}
+
+// The pending records in the order they are to be written: as policies have them, but a node always before what is
+// below it.
+std::vector<record_map::const_pointer> write_order(record_map const& records) {
+    std::vector<record_map::const_pointer> pending;
+    for (auto const& entry : records)
+        if (entry.second.state == setting_state::pending) pending.push_back(&entry);
+    std::stable_sort(pending.begin(), pending.end(),
+        [](auto const* a, auto const* b) { return a->second.wanted.order < b->second.wanted.order; });
+
+    std::map<std::string_view, record_map::const_pointer> waiting;
+    for (auto const* entry : pending) waiting.emplace(entry->first, entry);
+    std::vector<record_map::const_pointer> out;
+    auto const emit = [&](std::string_view uri) {
+        if (auto const found = waiting.find(uri); found != waiting.end()) {
+            out.push_back(found->second);
+            waiting.erase(found);
+        }
+    };
+    for (auto const* entry : pending) {
+        auto const& uri = entry->first;
+        for (auto slash = uri.find('/'); slash != uri.npos; slash = uri.find('/', slash + 1))
+            emit(std::string_view(uri).substr(0, slash));
+        emit(uri);
+    }
+    return out;
+}
+
+// A Get of an applied setting came back. Drift makes it pending and is put right at once.
+std::optional<omadm::wanted> take_read(std::string const& uri, setting_record& r, omadm::outcome const& o) {
+    if (o.status == 404) {
+        r.reported.reset();
+        if (r.state != setting_state::applied) return std::nullopt;
+        r.status = 404;
+    } else if (is_success(o.status) && o.value) {
+        r.reported = o.value;
+        if (r.state != setting_state::applied) return std::nullopt;
+        if (same_value(r.wanted.format, r.wanted.value.value_or(""), *o.value)) return std::nullopt;
+        r.status = o.status;
+    } else {
+        return std::nullopt;  // a node that cannot be read, or an answer that got lost: nothing is known
+    }
+    r.state = setting_state::pending;
+    r.original_error.clear();
+    r.attempts = 0;
+    return keyed(uri, write(r, uri));
+}
+
+std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& r, omadm::outcome const& o) {
+    auto const before = std::exchange(r.status, o.status);
+    r.original_error = o.original_error;
+    if (r.state == setting_state::removing) return std::nullopt;
+    ++r.attempts;
+    // What was sent is no longer what is wanted: what is wanted is still owed.
+    bool const current = o.sent.format == r.wanted.format && (!has_value(r.wanted) || o.sent.data == r.wanted.value);
+    if (!current) {
+        r.state = setting_state::pending;
+        return std::nullopt;
+    }
+    if (is_success(o.status)) {
+        r.state = setting_state::applied;
+        return std::nullopt;
+    }
+    r.state = setting_state::pending;
+    if (is_passing(o.status)) return std::nullopt;
+    // "Already there" and "not there" are answered by the other verb, unless the one before said the opposite: a
+    // device that says both is asked again in its next session, not for ever in this one.
+    auto again = o.sent;
+    if (o.sent.what == omadm::verb::add && o.status == 418) {
+        again.what = omadm::verb::replace;
+        return before == 404 ? std::nullopt : std::optional(keyed(uri, std::move(again)));
+    }
+    if (o.sent.what == omadm::verb::replace && o.status == 404) {
+        r.reported.reset();
+        again.what = omadm::verb::add;
+        return before == 418 ? std::nullopt : std::optional(keyed(uri, std::move(again)));
+    }
+    r.state = setting_state::failed;
+    return std::nullopt;
+}
+
+void take_removal(record_map& records, record_map::iterator at, omadm::outcome const& o) {
+    auto& r = at->second;
+    bool const gone = is_success(o.status) || o.status == 404;
+    bool const refused = o.status == 405 || o.status == 425;
+    if (r.state == setting_state::removing) {
+        if (gone || refused) {
+            records.erase(at);
+            return;
+        }
+        ++r.attempts;
+    } else if (gone) {  // wanted again meanwhile
+        r.state = setting_state::pending;
+        r.reported.reset();
+    }
+    r.status = gone ? 404 : o.status;
+    r.original_error = o.original_error;
+}
+
+}  // namespace
+
+std::string canonical_uri(std::string_view uri) { return config::canonical_node_uri(uri); }
+
+bool applies(config::policy_file const& policy, device_traits const& device) {
+    auto const& owners = policy.ownerships;
+    return owners.empty() || std::find(owners.begin(), owners.end(), device.ownership) != owners.end();
+}
+
+desired_state desired(std::vector<config::policy_file> const& policies, device_traits const& device) {
+    std::vector<config::policy_file const*> mine;
+    for (auto const& p : policies)
+        if (applies(p, device)) mine.push_back(&p);
+    std::stable_sort(mine.begin(), mine.end(), [](auto const* a, auto const* b) { return a->name < b->name; });
+
+    desired_state out;
+    std::map<std::string, std::vector<std::string>> rivals;  // those of another wish than the first has
+    int order = 0;
+    for (auto const* policy : mine)
+        for (auto const& s : policy->settings) {
+            wanted_setting wish{s.uri, s.format, s.value, policy->name, order++};
+            auto const canonical = canonical_uri(s.uri);
+            auto const [known, added] = out.settings.emplace(canonical, wish);
+            if (added) continue;
+            auto const& first = known->second;
+            bool const same = same_wish(first, wish) ||
+                              (first.format == wish.format && wish.format != "xml" &&
+                                  same_value(wish.format, first.value.value_or(""), wish.value.value_or("")));
+            if (!same) rivals[canonical].push_back(policy->name);
+        }
+    for (auto& [uri, losers] : rivals) {
+        desired_state::conflict found{uri, {out.settings.at(uri).policy}};
+        for (auto& name : losers)
+            if (std::find(found.policies.begin(), found.policies.end(), name) == found.policies.end())
+                found.policies.push_back(std::move(name));
+        out.conflicts.push_back(std::move(found));
+    }
+    return out;
+}
+
+std::string_view name(setting_state s) {
+    switch (s) {
+        case setting_state::pending: return "pending";
+        case setting_state::applied: return "applied";
+        case setting_state::failed: return "failed";
+        case setting_state::removing: return "removing";
+    }
+    return "pending";
+}
+
+std::optional<setting_state> parse_setting_state(std::string_view text) {
+    for (auto const s :
+        {setting_state::pending, setting_state::applied, setting_state::failed, setting_state::removing})
+        if (name(s) == text) return s;
+    return std::nullopt;
+}
+
+record_map reconcile(desired_state const& wish, record_map records) {
+    for (auto it = records.begin(); it != records.end();) {
+        auto& r = it->second;
+        if (wish.settings.contains(it->first)) {
+            ++it;
+        } else if (!on_device(r)) {
+            it = records.erase(it);
+        } else {
+            if (std::exchange(r.state, setting_state::removing) != setting_state::removing) r.attempts = 0;
+            ++it;
+        }
+    }
+    for (auto const& [uri, wanted] : wish.settings) {
+        auto const [found, added] = records.try_emplace(uri);
+        auto& r = found->second;
+        if (!added && (r.state == setting_state::removing || !same_wish(r.wanted, wanted))) {
+            // Known to be there: the state that says so goes, what is known must not.
+            if (on_device(r) && !is_success(r.status) && !r.reported) r.status = 200;
+            r.state = setting_state::pending;
+            r.original_error.clear();
+            r.attempts = 0;
+        }
+        r.wanted = wanted;
+    }
+    return records;
+}
+
+std::vector<omadm::wanted> first_round(record_map const& records) {
+    std::vector<omadm::wanted> out;
+    for (auto it = records.rbegin(); it != records.rend(); ++it)  // what is below a node before the node
+        if (it->second.state == setting_state::removing) {
+            omadm::command remove;
+            remove.what = omadm::verb::remove;
+            remove.uri = it->second.wanted.uri;
+            out.push_back(keyed(it->first, std::move(remove)));
+        }
+    for (auto const* entry : write_order(records))
+        out.push_back(keyed(entry->first, write(entry->second, entry->first)));
+    for (auto const& [uri, r] : records)
+        if (r.state == setting_state::applied && has_value(r.wanted)) {
+            omadm::command get;
+            get.what = omadm::verb::get;
+            get.uri = r.wanted.uri;
+            out.push_back(keyed(uri, std::move(get)));
+        }
+    return out;
+}
+
+std::optional<omadm::wanted> take(record_map& records, omadm::outcome const& o) {
+    if (!o.key.starts_with(key_prefix)) return std::nullopt;
+    auto const found = records.find(o.key.substr(key_prefix.size()));
+    if (found == records.end()) return std::nullopt;
+    switch (o.sent.what) {
+        case omadm::verb::get: return take_read(found->first, found->second, o);
+        case omadm::verb::add:
+        case omadm::verb::replace: return take_write(found->first, found->second, o);
+        case omadm::verb::remove: take_removal(records, found, o); return std::nullopt;
+        case omadm::verb::exec: break;
+    }
+    return std::nullopt;
+}
+
+bool same_value(std::string_view format, std::string_view wanted, std::string_view reported) {
+    if (format == "xml" || format == "node" || format == "null") return true;
+    if (format == "bool")
+        if (auto const a = boolean(wanted), b = boolean(reported); a && b) return *a == *b;
+    if (format == "int")
+        if (auto const a = integer(wanted), b = integer(reported); a && b) return *a == *b;
+    if (format == "b64")
+        if (auto const a = unbase64(wanted), b = unbase64(reported); a && b) return *a == *b;
+    auto const a = line_ends(wanted);
+    auto const b = line_ends(reported);
+    return trim(a) == trim(b);
+}
+
+}  // namespace mdmd::policy
