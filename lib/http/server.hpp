@@ -21,8 +21,8 @@ struct limits {
     std::uint32_t header_bytes = 64 * 1024;       // an Entra token with groups is long
     std::uint64_t body_bytes = 1024 * 1024;
     std::size_t header_fields = 64;
-    std::size_t connections = 10'000;             // of all listeners; more wait in the kernel's queue
-    std::size_t connections_per_address = 0;      // 0: not limited
+    std::size_t connections = 10'000;         // of all listeners; more wait in the kernel's queue
+    std::size_t connections_per_address = 0;  // 0: not limited
 };
 
 // The TLS side of one site. `client_authority_pem` not empty: a client certificate is required, and must chain to
@@ -35,7 +35,7 @@ struct tls_identity {
 
 // What is served under one name of one address.
 struct site {
-    std::string host;     // chosen by SNI where several sites share an address; the first site is the default
+    std::string host;  // chosen by SNI where several sites share an address; the first site is the default
     std::shared_ptr<class tls_context> tls;  // nullptr: plain HTTP
     handler handle;
     bool chunked_allowed = false;  // device endpoints refuse chunked request bodies altogether

@@ -1,0 +1,400 @@
+#include "http/client.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+#include <deque>
+#include <future>
+
+#include "http/framing.hpp"
+#include "http/stream.hpp"
+#include "http/tls.hpp"
+
+namespace mdmd::http {
+namespace {
+
+namespace beast = boost::beast;
+using steady = std::chrono::steady_clock;
+
+constexpr auto as_values = net::as_tuple(net::use_awaitable);
+constexpr std::size_t idle_per_origin = 8;
+constexpr std::chrono::seconds idle_most{30};  // less than what servers and firewalls between commonly allow
+constexpr std::uint32_t answer_header_bytes = 64 * 1024;
+
+// Where a call goes.
+struct target {
+    bool secure = false;
+    std::string host;  // a name or an IP address, lower case, without brackets
+    std::string port;
+    std::string authority;  // for the Host field: the port only where it is not the scheme's
+    std::string path;       // with the query
+    std::string origin() const { return fmt::format("{}://{}", secure ? "https" : "http", authority); }
+    std::string shown;  // for errors: without the query, which may hold secrets
+};
+
+bool is_loopback(std::string const& host) {
+    error_code e;
+    auto const address = net::ip::make_address(host, e);
+    return e ? host == "localhost" : address.is_loopback();
+}
+
+std::string text(boost::urls::string_view s) { return {s.data(), s.size()}; }
+
+result<target> parse_target(std::string const& url) {
+    auto const refused = [](std::string_view why) { return fail(errc::malformed, fmt::format("URL: {}", why)); };
+    auto const parsed = boost::urls::parse_uri(url);
+    if (!parsed) return refused("not an absolute URL");
+    auto const& u = *parsed;
+    target t;
+    auto const scheme = lower(text(u.scheme()));
+    if (scheme != "https" && scheme != "http") return refused("neither https nor http");
+    if (u.has_userinfo()) return refused("holds a user name");
+    if (u.has_fragment()) return refused("has a fragment");
+    t.secure = scheme == "https";
+    t.host = lower(text(u.encoded_host()));
+    if (t.host.starts_with('[')) t.host = t.host.substr(1, t.host.size() - 2);
+    if (t.host.empty() || t.host.find('%') != t.host.npos) return refused("no plain host name");
+    auto const* const usual = t.secure ? "443" : "80";
+    t.port = u.has_port() && !u.port().empty() ? text(u.port()) : usual;
+    if (t.port.size() > 5 || u.port_number() == 0) {
+        if (t.port != usual) return refused("port is not a number from 1 to 65535");
+    }
+    bool const v6 = t.host.find(':') != t.host.npos;
+    t.authority = v6 ? fmt::format("[{}]", t.host) : t.host;
+    if (t.port != usual) t.authority += ":" + t.port;
+    auto const path = text(u.encoded_path());
+    t.path = path.empty() ? "/" : path;
+    t.shown = t.origin() + printable(t.path, 200);
+    if (u.has_query()) t.path += "?" + text(u.encoded_query());
+    return t;
+}
+
+bool repeatable(std::string_view method) {  // RFC 9110 section 9.2.2
+    return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+result<std::string> write_call(call const& c, target const& t, std::string const& user_agent) {
+    if (!is_token(c.method)) return fail(errc::malformed, "method is not a token");
+    auto wire = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", c.method, t.path, t.authority);
+    if (!c.headers.get("User-Agent") && is_field_value(user_agent))
+        wire += fmt::format("User-Agent: {}\r\n", user_agent);
+    for (auto const& [name, value] : c.headers) {
+        if (!is_token(name) || !is_field_value(value))
+            return fail(errc::malformed, fmt::format("header field {} cannot be sent", printable(name, 64)));
+        bool const ours = iequals(name, "Host") || iequals(name, "Content-Length") || iequals(name, "Connection") ||
+                          iequals(name, "Transfer-Encoding") || iequals(name, "Expect");
+        if (!ours) wire += fmt::format("{}: {}\r\n", name, value);
+    }
+    bool const sends = c.method == "POST" || c.method == "PUT" || c.method == "PATCH";
+    if (sends || !c.body.empty()) wire += fmt::format("Content-Length: {}\r\n", c.body.size());
+    return wire + "\r\n" + c.body;
+}
+
+std::string duration_text(std::chrono::milliseconds d) {
+    return d.count() % 1000 == 0 ? fmt::format("{} s", d.count() / 1000) : fmt::format("{} ms", d.count());
+}
+
+// OpenSSL and the system say "Connection refused"; in the middle of a sentence it is lower case.
+std::string plain_words(error_code const& e) {
+    auto words = e.message();
+    if (words.size() > 1 && words[1] >= 'a' && words[1] <= 'z') words[0] = lower(words.substr(0, 1))[0];
+    return words;
+}
+
+// One answer as it comes in.
+class answer_reader {
+public:
+    answer_reader(bool head, std::size_t body_bytes) : head_(head), body_bytes_(body_bytes) { begin(); }
+
+    // Takes from the front of `input` what belongs to the answer.
+    result<void> put(std::string& input) {
+        while (!parser_->is_done() && !input.empty()) {
+            error_code e;
+            input.erase(0, parser_->put(net::buffer(input), e));
+            if (e == beast::http::error::need_more) return {};
+            if (e) return failure(e);
+            if (!parser_->is_header_done()) continue;
+            if (!parser_->chunked() && parser_->get().count(beast::http::field::transfer_encoding) > 0)
+                return fail(errc::unavailable, "answer with an unknown Transfer-Encoding");
+            // An interim answer (RFC 9110 section 15.2) precedes the one we want; 101 was not asked for.
+            if (auto const status = parser_->get().result_int(); status < 200 && parser_->is_done()) {
+                if (status == 101) return fail(errc::unavailable, "answer 101 that nobody asked for");
+                begin();
+            }
+        }
+        return {};
+    }
+    // The peer has closed: some answers end so.
+    result<void> put_end() {
+        error_code e;
+        parser_->put_eof(e);
+        if (e || !parser_->is_done())
+            return fail(errc::unavailable, "connection closed before the answer was complete");
+        return {};
+    }
+    bool done() const { return parser_->is_done(); }
+    bool keep_alive() const { return parser_->keep_alive(); }
+    response take() {
+        auto message = parser_->release();
+        response r{.status = static_cast<int>(message.result_int()), .headers = {}, .body = {}};
+        for (auto const& f : message) r.headers.add(std::string(f.name_string()), std::string(f.value()));
+        r.body = std::move(message.body());
+        return r;
+    }
+
+private:
+    void begin() {
+        parser_.emplace();
+        parser_->eager(true);
+        parser_->skip(head_);
+        parser_->header_limit(answer_header_bytes);
+        parser_->body_limit(body_bytes_);
+    }
+    error failure(error_code const& e) const {
+        if (e == beast::http::error::body_limit || e == beast::http::error::buffer_overflow)
+            return fail(errc::too_large, fmt::format("answer over {} bytes", body_bytes_));
+        if (e == beast::http::error::header_limit)
+            return fail(errc::too_large, fmt::format("answer's header over {} bytes", answer_header_bytes));
+        return fail(errc::unavailable, fmt::format("answer is not HTTP: {}", e.message()));
+    }
+
+    bool head_;
+    std::size_t body_bytes_;
+    std::optional<beast::http::response_parser<beast::http::string_body>> parser_;
+};
+
+}  // namespace
+
+// Everything but send() itself happens on one thread, so nothing here is locked.
+struct client::impl {
+    explicit impl(client_options o) : options(std::move(o)), context(make_client_context(options)) {
+        thread = std::thread([this] { io.run(); });
+    }
+    ~impl() {
+        io.stop();
+        thread.join();
+    }
+
+    // One call under way. Kept by shared_ptr: the caller may have given up already.
+    struct job {
+        call what;
+        target to;
+        std::string wire;
+        steady::time_point until;
+        std::promise<result<response>> done;
+        bool began_to_answer = false;
+    };
+
+    result<response> send(call const&);
+    static net::awaitable<void> run(impl&, std::shared_ptr<job>);
+    net::awaitable<result<response>> try_all(job&);
+    net::awaitable<result<std::shared_ptr<stream>>> open(job&);
+    net::awaitable<result<std::vector<stream::endpoint>>> find(job&);
+    net::awaitable<result<response>> exchange(job&, std::shared_ptr<stream>);
+    std::shared_ptr<stream> take_idle(std::string const& origin);
+    void keep_idle(std::string const& origin, std::shared_ptr<stream>);
+    error failed(job const&, error_code const&) const;
+    static std::chrono::milliseconds left(job const& j) {
+        return std::max(
+            std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(j.until - steady::now()));
+    }
+
+    struct idle {
+        std::shared_ptr<stream> connection;
+        steady::time_point since;
+    };
+    client_options options;
+    ssl_ctx_ptr context;
+    net::io_context io{1};
+    net::executor_work_guard<net::io_context::executor_type> guard = net::make_work_guard(io);
+    std::map<std::string, std::deque<idle>> pool;  // by origin, the most recent last
+    std::thread thread;
+};
+
+result<response> client::impl::send(call const& c) {
+    auto to = parse_target(c.url);
+    if (!to) return to.error();
+    auto const in_place = [&](error e) { return fail(e.code, fmt::format("{}: {}", to->shown, e.detail)); };
+    bool const stays_here = !options.unix_socket.empty() || is_loopback(to->host);
+    if (!to->secure && !stays_here) return in_place(fail(errc::malformed, "plain HTTP goes to this machine only"));
+    auto wire = write_call(c, *to, options.user_agent);
+    if (!wire) return in_place(wire.error());
+
+    auto const until = steady::now() + c.timeout;
+    auto const j = std::make_shared<job>();
+    j->what = c;
+    j->to = *to;
+    j->wire = std::move(*wire);
+    j->until = until;
+    auto done = j->done.get_future();
+    net::co_spawn(io, run(*this, j), [](std::exception_ptr) {});
+    // Looking up a name cannot be interrupted; the caller does not wait for it.
+    if (done.wait_until(until + std::chrono::milliseconds(200)) != std::future_status::ready)
+        return in_place(fail(errc::unavailable, "time-out after " + duration_text(c.timeout)));
+    auto got = done.get();
+    return got ? std::move(got) : result<response>(in_place(got.error()));
+}
+
+net::awaitable<void> client::impl::run(impl& self, std::shared_ptr<job> j) {
+    try {
+        auto got = co_await self.try_all(*j);
+        j->done.set_value(std::move(got));
+    } catch (...) {
+        j->done.set_exception(std::current_exception());
+    }
+}
+
+net::awaitable<result<response>> client::impl::try_all(job& j) {
+    auto const origin = j.to.origin();
+    if (auto reused = take_idle(origin); reused) {
+        reused->deadline(left(j));
+        auto const before = reused->written();
+        auto got = co_await exchange(j, reused);
+        // A server may close an idle connection at any time. What it cannot have acted upon, or may act upon twice,
+        // is sent once more.
+        bool const untouched = reused->written() == before;
+        bool const again = !got && got.error().code == errc::unavailable && !j.began_to_answer &&
+                           (untouched || repeatable(j.what.method)) && steady::now() < j.until;
+        if (!again) co_return got;
+    }
+    auto fresh = co_await open(j);
+    if (!fresh) co_return fresh.error();
+    auto const connection = *fresh;
+    co_return co_await exchange(j, connection);
+}
+
+error client::impl::failed(job const& j, error_code const& e) const {
+    if (e == net::error::timed_out && steady::now() >= j.until)
+        return fail(errc::unavailable, "time-out after " + duration_text(j.what.timeout));
+    if (e == net::error::eof) return fail(errc::unavailable, "connection closed before the answer was complete");
+    return fail(errc::unavailable, plain_words(e));
+}
+
+// The addresses to try, in the resolver's order.
+net::awaitable<result<std::vector<stream::endpoint>>> client::impl::find(job& j) {
+    std::vector<stream::endpoint> all;
+    if (!options.unix_socket.empty()) {
+        all.emplace_back(net::local::stream_protocol::endpoint(options.unix_socket.string()));
+        co_return all;
+    }
+    auto host = j.to.host;
+    auto port = j.to.port;
+    if (auto const i = options.connect_to.find(host + ":" + port); i != options.connect_to.end()) {
+        auto const colon = i->second.rfind(':');
+        if (colon == i->second.npos) co_return fail(errc::malformed, "connect_to has no port");
+        host = i->second.substr(0, colon);
+        port = i->second.substr(colon + 1);
+        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    }
+    net::ip::tcp::resolver resolver(io);
+    auto const [e, found] =
+        co_await resolver.async_resolve(host, port, net::ip::tcp::resolver::numeric_service, as_values);
+    if (e) co_return fail(errc::unavailable, fmt::format("looking up {}: {}", host, plain_words(e)));
+    for (auto const& one : found) {
+        if (!j.to.secure && !one.endpoint().address().is_loopback()) continue;
+        all.emplace_back(one.endpoint());
+    }
+    if (all.empty()) co_return fail(errc::unavailable, fmt::format("looking up {}: no address", host));
+    co_return all;
+}
+
+net::awaitable<result<std::shared_ptr<stream>>> client::impl::open(job& j) {
+    auto const found = co_await find(j);
+    if (!found) co_return found.error();
+    std::shared_ptr<stream> connection;
+    error_code e;
+    auto remaining = found->size();
+    for (auto const& to : *found) {
+        connection = std::make_shared<stream>(io);
+        // Each address gets its share, so that one that swallows packets does not use up the call.
+        connection->deadline(left(j) / static_cast<int>(remaining--));
+        e = co_await connection->connect(to);
+        if (!e) break;
+    }
+    if (e) co_return failed(j, e);
+    connection->deadline(left(j));
+    if (j.to.secure) {
+        connection->secure(connect_tls(context.get(), j.to.host));
+        e = co_await connection->handshake();
+        auto const why = e ? verify_failure(connection->tls()) : std::string();
+        if (!why.empty())
+            co_return fail(errc::unavailable, fmt::format("certificate of {} not trusted: {}", j.to.host, why));
+        if (e && e != net::error::timed_out)
+            co_return fail(errc::unavailable, fmt::format("TLS handshake: {}", plain_words(e)));
+        if (e) co_return failed(j, e);
+    }
+    co_return connection;
+}
+
+net::awaitable<result<response>> client::impl::exchange(job& j, std::shared_ptr<stream> connection) {
+    std::string input;
+    answer_reader reader(j.what.method == "HEAD", options.answer_bytes);
+    // A server that refuses a body while it is still being sent answers and closes: its answer counts, not the
+    // failed write.
+    auto const write_error = co_await connection->write(j.wire);
+    if (write_error == net::error::timed_out) co_return failed(j, write_error);
+    while (!reader.done()) {
+        auto const e = co_await connection->read(input);
+        if (e == net::error::eof && j.began_to_answer) {
+            auto const end = reader.put_end();
+            if (!end) co_return end.error();
+            break;
+        }
+        if (e) co_return failed(j, write_error ? write_error : e);
+        j.began_to_answer = true;
+        auto const r = reader.put(input);
+        if (!r) co_return r.error();
+    }
+    bool const reusable = reader.keep_alive() && input.empty() && !write_error;
+    auto answer = reader.take();
+    if (reusable) keep_idle(j.to.origin(), std::move(connection));
+    co_return answer;
+}
+
+std::shared_ptr<stream> client::impl::take_idle(std::string const& origin) {
+    auto& all = pool[origin];
+    auto const oldest = steady::now() - idle_most;
+    while (!all.empty()) {
+        auto last = std::move(all.back());
+        all.pop_back();
+        if (last.since >= oldest && last.connection->quiet()) return last.connection;
+    }
+    return nullptr;
+}
+
+void client::impl::keep_idle(std::string const& origin, std::shared_ptr<stream> connection) {
+    connection->no_deadline();
+    auto const now = steady::now();
+    for (auto i = pool.begin(); i != pool.end();) {  // what has waited too long goes, whatever its origin
+        auto& all = i->second;
+        while (!all.empty() && all.front().since < now - idle_most) all.pop_front();
+        i = all.empty() ? pool.erase(i) : std::next(i);
+    }
+    auto& all = pool[origin];
+    if (all.size() >= idle_per_origin) all.pop_front();
+    all.push_back({std::move(connection), now});
+}
+
+client::client(client_options options) : impl_(std::make_unique<impl>(std::move(options))) {}
+client::~client() = default;
+
+result<response> client::send(call const& c) { return impl_->send(c); }
+
+void client::close_idle() {
+    std::promise<void> done;
+    net::post(impl_->io, [&] {
+        impl_->pool.clear();
+        done.set_value();
+    });
+    done.get_future().wait();
+}
+
+}  // namespace mdmd::http

@@ -1,0 +1,177 @@
+#include "http/session.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "core/log.hpp"
+#include "core/random.hpp"
+
+namespace mdmd::http {
+namespace {
+
+constexpr std::chrono::milliseconds linger{2'000};  // for the peer to read our last answer
+
+response only(int status) { return {.status = status, .headers = {}, .body = {}}; }
+
+// Runs on a worker. nullopt: the handler threw, and the log says so.
+net::awaitable<std::optional<response>> run_handler(handler const& handle, request message) {
+    log::scope const scope("request_id", message.id);
+    try {
+        co_return handle(message);
+    } catch (std::exception const& e) {
+        log::error("request handler failed", {{"method", message.method}, {"path", message.path}, {"error", e.what()}});
+    } catch (...) {
+        log::error("request handler failed", {{"method", message.method}, {"path", message.path}});
+    }
+    co_return std::nullopt;
+}
+
+}  // namespace
+
+session::session(surroundings around, std::shared_ptr<stream> s, std::string peer_address, admission a)
+    : around_(around), stream_(std::move(s)), peer_address_(std::move(peer_address)), admission_(std::move(a)) {}
+
+session::~session() { around_.loop.live.erase(this); }
+
+void session::drain() {
+    if (idle_) stream_->cancel();
+}
+
+void session::cut() { stream_->cancel(); }
+
+void session::log_end(std::string_view what, std::string_view why) {
+    if (log::enabled(log::level::debug)) log::debug(what, {{"peer", peer_address_}, {"reason", std::string(why)}});
+}
+
+net::awaitable<void> session::run(std::shared_ptr<session> self) {
+    auto& loop = self->around_.loop;
+    loop.live.insert(self.get());
+    bool open = !loop.stopping;
+    if (open && self->around_.here.tls) open = co_await self->secure();
+    while (open) {
+        auto const& limit = self->around_.limit;
+        request_reader reader({.header_bytes = limit.header_bytes,
+            .body_bytes = limit.body_bytes,
+            .header_fields = limit.header_fields,
+            .chunked_allowed = self->here().chunked_allowed});
+        open = co_await self->read_request(reader) && co_await self->answer(reader);
+        self->first_ = false;
+    }
+    self->stream_->close();
+}
+
+// The handshake, and which site it is for.
+net::awaitable<bool> session::secure() {
+    stream_->secure(around_.here.tls->accept());
+    stream_->deadline(around_.limit.handshake);
+    if (auto const e = co_await stream_->handshake(); e) {
+        auto const why = verify_failure(stream_->tls());
+        log_end("TLS handshake failed", why.empty() ? e.message() : fmt::format("{}: {}", e.message(), why));
+        co_await stream_->close_gently(linger);  // so that the alert arrives
+        co_return false;
+    }
+    site_ = tls_front::site_of(stream_->tls());
+    peer_certificate_ = peer_certificate_der(stream_->tls());
+    bool const required = (SSL_get_verify_mode(stream_->tls()) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
+    if (required && (peer_certificate_.empty() || SSL_get_verify_result(stream_->tls()) != X509_V_OK)) {
+        log_end("TLS handshake failed", "no verified client certificate");
+        co_return false;
+    }
+    co_return true;
+}
+
+// Until `reader` is complete or has refused. False: the connection ended before that.
+net::awaitable<bool> session::read_request(request_reader& reader) {
+    auto const& limit = around_.limit;
+    bool in_body = false;
+    // A connection's first request must come as soon as it is open: silence gets no more time than dripping.
+    stream_->deadline(first_ || !input_.empty() ? limit.header : limit.idle);
+    bool waiting = !first_;  // for the first byte, on the idle limit
+    while (true) {
+        if (waiting && !input_.empty()) {
+            waiting = false;
+            stream_->deadline(limit.header);
+        }
+        input_.erase(0, reader.put(input_));
+        auto at = reader.where();
+        if (!in_body && (at == request_reader::state::body || at == request_reader::state::complete)) {
+            in_body = true;
+            if (!co_await begin_body(reader)) co_return false;
+            at = reader.where();
+        }
+        if (at == request_reader::state::complete || at == request_reader::state::refused) co_return true;
+        idle_ = input_.empty() && !reader.begun() && !in_body;
+        if (idle_ && around_.loop.stopping) co_return false;
+        if (idle_) std::string().swap(input_);  // idle connections are many: they hold no buffer
+        auto const e = co_await stream_->read(input_);
+        if (e) {
+            if (!idle_) log_end("request broken off", e.message());
+            co_return false;
+        }
+        idle_ = false;
+    }
+}
+
+// Between header and body: is it for us, and does the peer wait for a word?
+net::awaitable<bool> session::begin_body(request_reader& reader) {
+    check_site(reader);
+    if (reader.where() != request_reader::state::body) co_return true;
+    stream_->deadline(around_.limit.body);
+    if (!reader.expects_continue()) co_return true;
+    auto const e = co_await stream_->write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (e) log_end("request broken off", e.message());
+    co_return !e;
+}
+
+// RFC 9110 section 15.5.20: a client that reuses a connection for another name of the same address must go and open
+// one for that name, because who it is was asked for under this one.
+void session::check_site(request_reader& reader) {
+    auto const& sites = around_.here.sites;
+    for (std::size_t i = 0; i < sites.size(); ++i)
+        if (i != site_ && iequals(sites[i].host, reader.host()) && !iequals(here().host, reader.host()))
+            return reader.refuse(421, "Host of another site");
+}
+
+// Answers what was read; whether the connection goes on.
+net::awaitable<bool> session::answer(request_reader& reader) {
+    answer_form form{.head = reader.message().method == "HEAD", .close = true, .http_1_0 = reader.is_http_1_0()};
+    if (reader.where() == request_reader::state::refused) {
+        log_end("request refused", fmt::format("{}: {}", reader.status(), reader.reason()));
+        auto const wire = to_wire(only(reader.status()), form);
+        co_return co_await write_answer(wire.value(), form.close);
+    }
+    auto& message = reader.message();
+    message.id = new_guid();
+    message.peer_address = peer_address_;
+    message.peer_certificate = peer_certificate_;
+    auto const id = message.id;
+    auto const path = message.path;
+
+    stream_->no_deadline();
+    auto handling = run_handler(here().handle, std::move(message));
+    auto const reply = co_await net::co_spawn(around_.workers, std::move(handling), net::use_awaitable);
+
+    form.close = !reply || !reader.keep_alive() || around_.loop.stopping;
+    auto wire = to_wire(reply ? *reply : only(500), form);
+    if (!wire) {
+        log::error("request handler's answer cannot be written", {{"request_id", id}, {"path", path}});
+        form.close = true;
+        wire = to_wire(only(500), form);
+    }
+    co_return co_await write_answer(wire.value(), form.close);
+}
+
+net::awaitable<bool> session::write_answer(std::string_view wire, bool close) {
+    stream_->deadline(around_.limit.write);
+    auto const e = co_await stream_->write(wire);
+    if (e) {
+        log_end("answer broken off", e.message());
+        co_return false;
+    }
+    if (close) co_await stream_->close_gently(linger);
+    co_return !close;
+}
+
+}  // namespace mdmd::http

@@ -1,0 +1,80 @@
+// A peer for the HTTP tests that sends exactly the bytes it is told to, blocking, with an end to its patience.
+#pragma once
+#include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utility>
+
+namespace mdmd::test {
+
+class raw_peer {
+public:
+    explicit raw_peer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(port);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) throw std::runtime_error("connect failed");
+    }
+    raw_peer(raw_peer&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    raw_peer& operator=(raw_peer&&) = delete;
+    ~raw_peer() { close(); }
+    void close() {
+        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    }
+    int descriptor() const { return fd_; }
+
+    bool send(std::string_view bytes) {
+        while (!bytes.empty()) {
+            auto const n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            if (n <= 0) return false;
+            bytes.remove_prefix(static_cast<std::size_t>(n));
+        }
+        return true;
+    }
+    void end_sending() { ::shutdown(fd_, SHUT_WR); }
+
+    // Until the peer closes, or `stop(all)` says enough, or patience ends (then `closed` stays false).
+    template <class Stop>
+    std::string read_until(Stop stop, std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+        std::string all;
+        auto const until = std::chrono::steady_clock::now() + patience;
+        while (!stop(all)) {
+            auto const left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+            pollfd p{fd_, POLLIN, 0};
+            if (left <= 0 || ::poll(&p, 1, static_cast<int>(left)) <= 0) return all;
+            char piece[4096];
+            auto const n = ::recv(fd_, piece, sizeof piece, 0);
+            if (n <= 0) {
+                closed = true;
+                reset = n < 0;
+                return all;
+            }
+            all.append(piece, static_cast<std::size_t>(n));
+        }
+        return all;
+    }
+    std::string read_to_end(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+        return read_until([](std::string const&) { return false; }, patience);
+    }
+    std::string read_until_text(std::string_view text) {
+        return read_until([&](std::string const& all) { return all.find(text) != all.npos; });
+    }
+
+    bool closed = false;
+    bool reset = false;
+
+private:
+    int fd_;
+};
+
+}  // namespace mdmd::test
