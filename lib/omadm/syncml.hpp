@@ -19,18 +19,18 @@ struct item {
     std::string source;  // Source/LocURI
     std::string format;  // Meta/Format: "chr", "int", "bool", "b64", "xml", "node", "null"…; empty where not given
     std::string type;    // Meta/Type, trimmed, without the "Reversed-Domain-Name:" prefix
-    std::string data;    // an element's inner XML is kept as text
+    std::string data;    // the text, white space kept; where Data holds elements, its inner XML (see xml::parse)
     bool more_data = false;
     bool operator==(item const&) const = default;
 };
 
 struct status {
     int cmd_id = 0;
-    int msg_ref = 0;  // MsgID of the message answered
-    int cmd_ref = 0;  // CmdID within it; 0: the header
-    std::string cmd;  // "Replace", "SyncHdr"…
-    int data = 0;     // 200 done, 404 no such node…
-    std::string original_error;  // msft:originalerror, "0x86000002"; empty where not sent
+    int msg_ref = 0;             // MsgID of the message answered
+    int cmd_ref = 0;             // CmdID within it; 0: the header
+    std::string cmd;             // "Replace", "SyncHdr"…
+    int data = 0;                // 200 done, 404 no such node…
+    std::string original_error;  // msft:originalerror, "0x86000002", at most 32 bytes; empty where not sent
     std::vector<std::string> target_refs;
     bool operator==(status const&) const = default;
 };
@@ -50,7 +50,8 @@ struct alert {
     bool operator==(alert const&) const = default;
 };
 
-// Any other command from the device. Only Replace (of DevInfo) is legal; the rest is answered 406.
+// Any other command from the device; what an Atomic or Sequence holds is not looked at. Only Replace (of DevInfo) is
+// legal; the rest is answered 406.
 struct foreign {
     int cmd_id = 0;
     std::string name;
@@ -59,7 +60,7 @@ struct foreign {
 };
 
 struct header {
-    std::string session_id;  // opaque, at most 32 characters here; "0" is legal
+    std::string session_id;  // opaque, 1 to 32 bytes here; "0" is legal
     int msg_id = 0;
     std::string target;
     std::string source;
@@ -71,6 +72,7 @@ struct message {
     header hdr;
     std::vector<std::variant<status, results, alert, foreign>> body;  // in order
     bool final = false;
+    bool operator==(message const&) const = default;
 };
 
 // Errors: malformed (not XML, not SyncML, a mandatory field missing or out of range, a repeated CmdID),
@@ -78,7 +80,7 @@ struct message {
 [[nodiscard]] result<message> parse(std::string_view text);
 
 enum class verb { get, add, replace, remove, exec };
-std::string_view name(verb);  // as SyncML has it: "Get", "Add", "Replace", "Delete", "Exec"
+std::string_view name(verb);                       // as SyncML has it: "Get", "Add", "Replace", "Delete", "Exec"
 std::optional<verb> parse_verb(std::string_view);  // that or lower case, also "delete"
 
 // One management command, always of one item, so that its CmdRef alone says what a status is about.
@@ -96,13 +98,14 @@ struct reply_status {
     int cmd_ref = 0;
     std::string cmd;
     int data = 200;
+    bool operator==(reply_status const&) const = default;
 };
 struct reply {
     std::string session_id;
-    int msg_id = 1;      // ours
-    int msg_ref = 1;     // the device's message that is answered
-    std::string target;  // the device's Source/LocURI
-    std::string source;  // the management URL
+    int msg_id = 1;                      // ours
+    int msg_ref = 1;                     // the device's message that is answered
+    std::string target;                  // the device's Source/LocURI
+    std::string source;                  // the management URL
     std::vector<reply_status> statuses;  // SyncHdr first, then in command order
     std::optional<int> alert;            // 1222, 1223
     std::vector<command> commands;
@@ -111,9 +114,11 @@ struct reply {
 
 // CmdIDs count from 1: statuses, then the alert, then commands. `first_command_id` tells where commands begin.
 int first_command_id(reply const&);
-// Errors: malformed (a value that XML cannot carry: name it by its LocURI).
+// Errors: malformed (a value that XML cannot carry; a command's is named by its LocURI).
 [[nodiscard]] result<std::string> serialise(reply const&);
 // What one command adds to the size of a message, in bytes, at most.
 std::size_t size_of(command const&);
+// Whether XML can carry the command's every part; serialise fails where it cannot.
+bool sendable(command const&);
 
 }  // namespace mdmd::omadm
