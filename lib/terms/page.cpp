@@ -69,7 +69,8 @@ constexpr std::string_view personal_terms =
     R"(<p>Connecting your own device lets {0} manage it, so that it may be used for work.</p>
 <h2>{0} can</h2>
 <ul>
-<li>see the device's name, model, version of Windows and state of protection</li>
+<li>see the device's name, model, serial number, version of Windows and state of protection</li>
+<li>see which apps are installed on it</li>
 <li>require settings such as a password and encryption, and install apps for work</li>
 <li>remove what it has set up, or erase the device if it is lost</li>
 </ul>
@@ -110,7 +111,8 @@ http::response refusal_page(std::string_view what) {
 }
 
 http::response turned_away_page(query const& q, std::string_view why, std::string_view organization) {
-    auto const next = failed(q, failure::unauthorized_user_or_tenant).headers.get("Location").value_or("");
+    auto const redirect = failed(q, failure::unauthorized_user_or_tenant);
+    auto const next = redirect.headers.get("Location").value_or("");
     return html(200, "'none'", "Device management",
         fmt::format("<h1>This device cannot be managed by {}</h1>\n<p>{}</p>\n"
                     "<div class=\"actions\"><a class=\"button first\" href=\"{}\">Continue</a></div>\n",
