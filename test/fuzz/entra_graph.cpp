@@ -1,0 +1,41 @@
+// Property: whatever token endpoint and Graph answer, what we keep of it fits one line and stays in its limits.
+// Input: a digit that chooses the HTTP status, a Retry-After up to the first line end, and the body.
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+
+#include "entra/graph.hpp"
+
+static void one_line(std::string_view text) {
+    for (char const c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) std::abort();
+}
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+    using namespace mdmd;
+    std::string_view text(reinterpret_cast<char const*>(data), size);
+    if (text.empty()) return 0;
+    constexpr std::array statuses = {200, 204, 302, 400, 401, 403, 404, 429, 500, 503};
+    auto const status = statuses[static_cast<unsigned char>(text[0]) % statuses.size()];
+    text.remove_prefix(1);
+    auto const line = text.find('\n');
+    http::response const answer{.status = status,
+        .headers = {{"Retry-After", std::string(text.substr(0, line))}},
+        .body = std::string(line == text.npos ? "" : text.substr(line + 1))};
+
+    auto const now = from_ms(1'800'000'000'000);
+    auto const token = entra::parse_token_answer(answer, now);
+    if (token.token) {
+        if (status != 200 || token.token->expires <= now) std::abort();
+        one_line(token.token->text.reveal());
+    } else {
+        one_line(token.refusal.summary());
+    }
+    if (auto const wait = entra::retry_after(answer, now))
+        if (wait->count() < 0 || *wait > std::chrono::hours(24)) std::abort();
+    if (auto const device = entra::parse_found_device(answer); device && *device)
+        if (status != 200 || (*device)->empty()) std::abort();
+    auto const error = entra::parse_graph_error(answer);
+    one_line(error.code + error.message + error.request_id);
+    return 0;
+}
