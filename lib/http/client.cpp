@@ -64,9 +64,11 @@ result<target> parse_target(std::string const& url) {
     if (t.host.empty() || t.host.find('%') != t.host.npos) return refused("no plain host name");
     auto const* const usual = t.secure ? "443" : "80";
     t.port = u.has_port() && !u.port().empty() ? text(u.port()) : usual;
-    if (t.port.size() > 5 || u.port_number() == 0) {
-        if (t.port != usual) return refused("port is not a number from 1 to 65535");
-    }
+    unsigned number = 0;
+    auto const* const last = t.port.data() + t.port.size();
+    auto const [at, e] = std::from_chars(t.port.data(), last, number);
+    if (at != last || e != std::errc() || number == 0 || number > 65535)
+        return refused("port is not a number from 1 to 65535");
     bool const v6 = t.host.find(':') != t.host.npos;
     t.authority = v6 ? fmt::format("[{}]", t.host) : t.host;
     if (t.port != usual) t.authority += ":" + t.port;

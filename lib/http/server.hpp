@@ -14,9 +14,10 @@ namespace mdmd::http {
 
 struct limits {
     std::chrono::milliseconds handshake{10'000};  // TLS handshake, from the first byte to the last
-    std::chrono::milliseconds header{20'000};     // a request's header, from its first byte
+    std::chrono::milliseconds header{20'000};     // a request's header, from its first byte; the first request's, from
+                                                  // the connection's beginning or the end of its handshake
     std::chrono::milliseconds body{60'000};       // a request's whole body
-    std::chrono::milliseconds idle{60'000};       // between two requests of one connection, and before the first
+    std::chrono::milliseconds idle{60'000};       // between two requests of one connection
     std::chrono::milliseconds write{60'000};      // an answer
     std::uint32_t header_bytes = 64 * 1024;       // an Entra token with groups is long
     std::uint64_t body_bytes = 1024 * 1024;
