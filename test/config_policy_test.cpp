@@ -78,7 +78,7 @@ TEST_CASE("a setting that cannot be kept is refused", "[config]") {
         {"uri: ./Vendor/A, format: int, value: ", "expected a whole number of 32 bits, got nothing"},
         {"uri: ./Vendor/A, format: bool, value: 1", "expected true or false, got '1'"},
         {"uri: ./Vendor/A, format: b64, value: Pass@word",
-            "x.yaml:3:46: settings[0].value: expected base64, got something else\n"},
+            "x.yaml:3:43: settings[0].value: expected base64, got something else\n"},
         {"uri: ./Vendor/A, format: chr, value: [a]", "expected a text"},
         {"uri: ./Vendor/A, format: chr, value: \"\\x01Pass\"",
             "expected a text that XML can carry, got control characters\n"},
@@ -153,7 +153,7 @@ TEST_CASE("a rule that cannot be judged is refused", "[config]") {
 TEST_CASE("what a policy may not say is named with its place", "[config]") {
     auto const got = parse_policy(
         "target: {scope: user, ownership: [mine], groups: []}\n"
-        "settings: [5, , {}]\n"
+        "settings: [5, ~]\n"
         "compliance: {grace_period: 366d}\n"
         "apps: []\n",
         "x.yaml");
@@ -163,6 +163,7 @@ TEST_CASE("what a policy may not say is named with its place", "[config]") {
           "x.yaml:1:35: target.ownership: expected corporate and personal, got 'mine'\n"
           "x.yaml:1:42: target.groups: expected a known key, got 'groups'\n"
           "x.yaml:2:12: settings[0]: expected a mapping, got a single value\n"
+          "x.yaml:2:15: settings[1]: expected a mapping, got a single value\n"
           "x.yaml:3:28: compliance.grace_period: expected a duration from 0s to 365d such as 24h, got '366d'\n"
           "x.yaml:4:1: apps: expected a known key, got 'apps'\n");
 }

@@ -177,7 +177,7 @@ TEST_CASE("a value that does not fit is named with what was expected", "[config]
         {"terms", "redirect_schemes: []", "expected a list of URI schemes such as ms-appx-web, got an empty list"},
         {"terms", "redirect_schemes: ms-appx-web", "got a single value"},
         {"terms", "redirect_schemes: [javascript]", "got 'javascript'"},
-        {"terms", "redirect_schemes: ['ms appx']", "got 'ms appx'"},
+        {"terms", "redirect_schemes: ['ms appx']", "got '\"ms appx\"'"},
         {"terms", "pin: off", "terms.pin: expected a known key, got 'pin'"},
         {"storage", "url: postgresql://x", "storage.url: expected a known key, got 'url'"},
         {"storage", "path: ''", "expected a path, got '\"\"'"},

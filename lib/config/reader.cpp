@@ -31,7 +31,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 std::string_view nearest(std::string_view key, std::vector<std::string> const& known) {
     std::string_view best;
     if (key.size() > 64) return best;
-    auto least = std::max<std::size_t>(1, key.size() / 3) + 1;
+    auto least = (key.size() < 4 ? 1 : std::max<std::size_t>(2, key.size() / 3)) + 1;
     for (auto const& candidate : known)
         if (auto const d = distance(key, candidate); d < least) {
             least = d;
@@ -77,8 +77,10 @@ section::section(yaml::node const* value, yaml::place at, std::string path, find
     : value_(value), at_(at), path_(std::move(path)), out_(out) {
     if (!value_) return;
     if (value_->what != yaml::node::kind::mapping) {
-        // Nothing at all is a mapping whose keys are all commented out.
-        if (value_->what != yaml::node::kind::nothing && value_->what != yaml::node::kind::broken)
+        // Nothing at all is a mapping whose keys are all commented out; anything else is one mistake, not one more for
+        // each key that is missing.
+        broken_ = value_->what != yaml::node::kind::nothing;
+        if (broken_ && value_->what != yaml::node::kind::broken)
             out.report(value_->at, path_, fmt::format("expected a mapping, got {}", got_kind(*value_)));
         value_ = nullptr;
         return;
@@ -111,7 +113,11 @@ std::pair<yaml::node, yaml::node> const* section::find(std::string_view name) co
 section section::child(std::string_view name) {
     asked_.emplace_back(name);
     auto const* const entry = find(name);
-    if (!entry) return section(nullptr, {}, path_of(name), out_);
+    if (!entry) {
+        section absent(nullptr, {}, path_of(name), out_);
+        absent.broken_ = broken_;
+        return absent;
+    }
     return section(&entry->second, entry->first.at, path_of(name), out_);
 }
 
@@ -120,7 +126,7 @@ field section::get(std::string_view name) {
     auto key = path_of(name);
     out_.get().asked_for(key);
     auto const* const entry = find(name);
-    if (!entry) return {nullptr, std::move(key), at_, false};
+    if (!entry) return {nullptr, std::move(key), at_, broken_};
     if (entry->second.what == yaml::node::kind::broken) return {nullptr, std::move(key), entry->second.at, true};
     return {&entry->second, std::move(key), entry->second.at, false};
 }

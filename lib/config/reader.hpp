@@ -53,7 +53,7 @@ enum class style { any, plain };  // plain: 15 but not "15"
 
 class section {
 public:
-    // A `value` that is no mapping is reported; an absent one (nullptr) has no keys.
+    // A `value` that is no mapping is reported, and none of its keys is missed; an absent one (nullptr) has no keys.
     section(yaml::node const* value, yaml::place at, std::string path, findings&);
 
     section child(std::string_view name);
@@ -118,6 +118,7 @@ private:
 
     yaml::node const* value_;
     yaml::place at_;
+    bool broken_ = false;  // stands where a mapping should, which has been reported
     std::string path_;
     std::reference_wrapper<findings> out_;
     std::vector<std::string> asked_;
