@@ -58,9 +58,9 @@ struct identity {
 };
 
 // Errors: malformed        not three canonical base64url parts, not JSON objects inside, a claim of the wrong type,
-//                          a member twice, over 64 KiB, nested over 8 deep
-//         unsupported      alg other than RS256, a `crit` header, ver other than 1.0 and 2.0
-//         not_found        no key of that kid: refresh the keys and try again
+//                          alg, kid, ver, iss, aud, exp or nbf missing, a member twice, over 64 KiB, nested over 8 deep
+//         unsupported      alg other than RS256, a `crit` header, typ other than JWT, ver other than 1.0 and 2.0
+//         not_found        no key of that kid, or keys fetched over 24 h ago: refresh the keys and try again
 //         unauthenticated  bad signature, expired, not valid yet, wrong issuer, audience or tenant
 //         forbidden        genuine, but without the user (oid) or the scope: an app-only token
 // `now` is UTC; exp and nbf get `leeway` either way. Order of checks: enrollment B.4.
