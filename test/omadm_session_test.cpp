@@ -429,6 +429,20 @@ TEST_CASE("what can never be sent is told, and does not hold up the rest", "[oma
     CHECK(count(a.text, "<Get>") == 2);
 }
 
+TEST_CASE("a command that our usual statuses leave no room for is told, not kept for ever", "[omadm]") {
+    auto m = from_device(1, {alerted(2, 1201), alerted(3, 1224)});
+    m.hdr.max_msg_size = 4096;
+    auto const in = receive({}, m).value();
+    auto const room = 4096 - answer_to(in).text.size();
+    auto const fixed = size_of(want(verb::replace, "", "").what);
+    auto const fits = answer_to(in, {want(verb::replace, "a", std::string(room - fixed - 32, 'x'))});
+    CHECK(fits.next.waiting.size() == 1);
+    CHECK(fits.unsendable.empty());
+    auto const large = answer_to(in, {want(verb::replace, "a", std::string(room - fixed + 32, 'x'))});
+    CHECK(large.next.waiting.empty());
+    CHECK(large.unsendable == std::vector<std::size_t>{0});
+}
+
 TEST_CASE("our own limits hold where the device names none", "[omadm]") {
     auto const in = receive({}, from_device(1, {})).value();
     std::vector<wanted> const big(10, want(verb::replace, "k", std::string(100'000, 'x')));

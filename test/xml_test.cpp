@@ -136,6 +136,15 @@ TEST_CASE("limits hold, and before anything is held in memory", "[xml][security]
     CHECK(r.error().code == errc::too_large);
 }
 
+TEST_CASE("the parser's own memory is bounded, before any of our limits is asked", "[xml][security]") {
+    std::string text = "<r xmlns:p='" + std::string(250, 'u') + "'><a";
+    for (int i = 0; i < 60'000; ++i) text += " p:k" + std::to_string(i) + "=''";
+    auto const r = xml::parse(text + "/></r>");
+    REQUIRE_FALSE(r);
+    CHECK(r.error().code == errc::too_large);
+    CHECK_THAT(r.error().detail, Catch::Contains("memory"));
+}
+
 TEST_CASE("what is within the limits is accepted", "[xml]") {
     std::string attributes = "<a";
     for (int i = 0; i < 32; ++i) attributes += " k" + std::to_string(i) + "='v'";
