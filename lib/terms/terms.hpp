@@ -33,7 +33,7 @@ struct form_state {
     query from;
     time_point expires;
 };
-// "payload.signature", base64url both, HMAC-SHA-256.
+// "payload.signature", base64url both, HMAC-SHA-256. Both functions throw std::logic_error for an empty key.
 std::string seal(form_state const&, std::string_view key);
 // Errors: malformed, unauthenticated (signature), conflict (expired).
 [[nodiscard]] result<form_state> open(std::string_view sealed, std::string_view key, time_point now);
