@@ -153,7 +153,7 @@ TEST_CASE_METHOD(fixture, "devices are found by id, Entra id and name, enrolled 
     CHECK(ids("2") == "2");
     CHECK(ids("nobody").empty());
     CHECK(db.read([](store::connection& c) { return store::count_enrolled(c, "U"); }) == 2);
-    CHECK(db.read([](store::connection& c) { return store::find_enrolled_hardware(c, "H2"); }) == std::nullopt);
+    CHECK(db.read([](store::connection& c) { return store::find_enrolled_hardware(c, "H2", "U"); }) == std::nullopt);
     auto const d = db.read([](store::connection& c) { return store::find_device(c, "3"); });
     REQUIRE(d);
     CHECK(d->device_secret.reveal() == "d");

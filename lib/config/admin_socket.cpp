@@ -11,11 +11,13 @@ result<std::filesystem::path> admin_socket(std::filesystem::path const& config_f
     auto socket = settings{}.admin.socket;
     try {
         auto const root = YAML::LoadFile(config_file.string());
-        if (root.IsMap() && root["admin"].IsMap() && root["admin"]["socket"].IsScalar()) socket = root["admin"]["socket"].Scalar();
+        if (root.IsMap() && root["admin"].IsMap() && root["admin"]["socket"].IsScalar())
+            socket = root["admin"]["socket"].Scalar();
     } catch (YAML::BadFile const&) {
         return fail(errc::not_found, fmt::format("cannot read {}", config_file.string()));
     } catch (YAML::Exception const& e) {
-        return fail(errc::malformed, fmt::format("{}:{}:{}: {}", config_file.filename().string(), e.mark.line + 1, e.mark.column + 1, e.msg));
+        return fail(errc::malformed,
+            fmt::format("{}:{}:{}: {}", config_file.filename().string(), e.mark.line + 1, e.mark.column + 1, e.msg));
     }
     return std::filesystem::absolute(config_file).parent_path() / socket;
 }

@@ -62,13 +62,19 @@ void put_report(connection& db, report const& p) {
             p.error, p.last_success, p.resolved_again});
 }
 
+void remove_report(connection& db, std::string_view device_id) {
+    db.execute("DELETE FROM report WHERE device_id = $1", {device_id});
+}
+
 std::optional<report> find_report(connection& db, std::string_view device_id) {
     auto all = reports_where(db, "device_id = $1", {device_id});
     return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
 }
 
-std::vector<report> due_reports(connection& db, time_point now, std::int64_t most) {
-    return reports_where(db, "phase IN ('due', 'parked') AND next_try <= $1 ORDER BY next_try LIMIT $2", {now, most});
+std::vector<report> due_reports(connection& db, time_point now, std::int64_t most, bool only_retries) {
+    return reports_where(db,
+        "phase IN ('due', 'parked') AND next_try <= $1 AND attempts >= $3 AND entra_device_id <> '' ORDER BY next_try LIMIT $2",
+        {now, most, only_retries ? 1 : 0});
 }
 
 std::vector<report> old_reports(connection& db, time_point before, std::int64_t most) {

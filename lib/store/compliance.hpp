@@ -35,8 +35,10 @@ struct report {
     bool resolved_again = false;
 };
 void put_report(connection&, report const&);
+void remove_report(connection&, std::string_view device_id);
 std::optional<report> find_report(connection&, std::string_view device_id);
-std::vector<report> due_reports(connection&, time_point now, std::int64_t most);     // due and parked, by next_try
+// Due and parked ones whose next_try has come, by next_try; `only_retries`: those that were tried before.
+std::vector<report> due_reports(connection&, time_point now, std::int64_t most, bool only_retries = false);
 std::vector<report> old_reports(connection&, time_point before, std::int64_t most);  // done, last success before
 // Forgets the back-off of everything that waits: a new key, a new configuration.
 void retry_reports_now(connection&, time_point now);

@@ -112,8 +112,12 @@ std::vector<device> find_devices(connection& db, std::string_view id_or_name) {
 
 std::vector<device> list_devices(connection& db) { return devices_where(db, "1 = 1 ORDER BY enrolled, id", {}); }
 
-std::optional<device> find_enrolled_hardware(connection& db, std::string_view hardware_id) {
-    return device_where(db, "hardware_id = $1 AND state = 'enrolled'", {hardware_id});
+std::optional<device> find_enrolled_hardware(connection& db, std::string_view hardware_id, std::string_view user_id) {
+    return device_where(db, "hardware_id = $1 AND user_id = $2 AND state = 'enrolled'", {hardware_id, user_id});
+}
+
+std::vector<device> find_enrolled_entra(connection& db, std::string_view entra_device_id) {
+    return devices_where(db, "entra_device_id = $1 AND state = 'enrolled'", {entra_device_id});
 }
 
 std::int64_t count_enrolled(connection& db, std::string_view user_id) {

@@ -58,7 +58,8 @@ std::optional<device> find_device(connection&, std::string_view id);
 // By id, Entra device ID or name, whatever is unique among enrolled devices first. Several: all of them.
 std::vector<device> find_devices(connection&, std::string_view id_or_name);
 std::vector<device> list_devices(connection&);
-std::optional<device> find_enrolled_hardware(connection&, std::string_view hardware_id);
+std::optional<device> find_enrolled_hardware(connection&, std::string_view hardware_id, std::string_view user_id);
+std::vector<device> find_enrolled_entra(connection&, std::string_view entra_device_id);
 std::int64_t count_enrolled(connection&, std::string_view user_id);
 void set_device_state(connection&, std::string_view id, std::string_view state);
 void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);

@@ -52,8 +52,8 @@ std::vector<command> list_commands(connection& db, std::string_view device_id) {
     return commands_where(db, "device_id = $1", {device_id});
 }
 
-std::vector<command> queued_commands(connection& db, std::string_view device_id) {
-    return commands_where(db, "device_id = $1 AND state = 'queued'", {device_id});
+std::vector<command> open_commands(connection& db, std::string_view device_id) {
+    return commands_where(db, "device_id = $1 AND state IN ('queued', 'sent')", {device_id});
 }
 
 void set_command_state(connection& db, std::string_view id, std::string_view state, time_point now) {

@@ -35,9 +35,9 @@ struct command {
     std::optional<std::string> result;
     time_point updated;
 };
-void add_command(connection&, command const&);                                  // behind all others of its device
-std::vector<command> list_commands(connection&, std::string_view device_id);    // in order of delivery
-std::vector<command> queued_commands(connection&, std::string_view device_id);  // likewise
+void add_command(connection&, command const&);                                // behind all others of its device
+std::vector<command> list_commands(connection&, std::string_view device_id);  // in order of delivery
+std::vector<command> open_commands(connection&, std::string_view device_id);  // queued and sent, likewise
 void set_command_state(connection&, std::string_view id, std::string_view state, time_point now);
 void finish_command(connection&, std::string_view id, std::string_view state, int status,
     std::string_view original_error, std::optional<std::string> const& result, time_point now);

@@ -1,0 +1,282 @@
+// mdmctl: the administrator's command line. It asks the daemon over its admin socket and prints what it says, as a
+// table or, with --json, as it came.
+#include <fmt/format.h>
+#include <boost/json.hpp>
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "config/admin_socket.hpp"
+#include "core/text.hpp"
+#include "http/client.hpp"
+#include "version.hpp"
+
+namespace {
+
+using namespace mdmd;
+namespace json = boost::json;
+
+// What ends the program with exit code 1 and one line on standard error.
+struct refused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class daemon_connection {
+public:
+    explicit daemon_connection(std::filesystem::path socket)
+        : socket_(std::move(socket)), client_({.unix_socket = socket_}) {}
+
+    json::value get(std::string const& path) { return ask("GET", path, ""); }
+    json::value post(std::string const& path, json::value const& body) {
+        return ask("POST", path, json::serialize(body));
+    }
+
+private:
+    json::value ask(std::string const& method, std::string const& path, std::string body) {
+        http::call call{.method = method,
+            .url = "http://localhost" + path,
+            .headers = {},
+            .body = std::move(body),
+            .timeout = std::chrono::minutes(5)};
+        if (method == "POST") call.headers.add("Content-Type", "application/json");
+        auto const got = client_.send(call);
+        if (!got)
+            throw refused(
+                fmt::format("mdmd does not answer at {}: {} (is it running, and are you root or in group mdmd?)",
+                    socket_.string(), got.error().detail));
+        boost::system::error_code bad;
+        auto value = json::parse(got->body, bad);
+        if (got->status >= 300) {
+            auto const* error = !bad && value.is_object() ? value.as_object().if_contains("error") : nullptr;
+            throw refused(error ? std::string(error->at("message").as_string())
+                                : fmt::format("mdmd answers HTTP {}", got->status));
+        }
+        if (bad) throw refused("mdmd's answer is not JSON");
+        return value;
+    }
+
+    std::filesystem::path socket_;
+    http::client client_;
+};
+
+// --- Printing ----------------------------------------------------------------------------------------------------
+std::string show(json::value const& v) {
+    if (v.is_null()) return "-";
+    if (v.is_string()) return printable(v.as_string(), 4096);
+    return json::serialize(v);
+}
+
+std::string show(json::object const& o, std::string_view key) {
+    auto const* v = o.if_contains(key);
+    return v ? show(*v) : "-";
+}
+
+void table(json::array const& rows, std::initializer_list<std::pair<char const*, char const*>> columns) {
+    std::vector<std::vector<std::string>> cells{{}};
+    for (auto const& [title, key] : columns) cells[0].emplace_back(title);
+    for (auto const& row : rows) {
+        auto& line = cells.emplace_back();
+        for (auto const& [title, key] : columns) line.push_back(show(row.as_object(), key));
+    }
+    std::vector<std::size_t> widths(columns.size());
+    for (auto const& line : cells)
+        for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+    for (auto const& line : cells) {
+        std::string text;
+        for (std::size_t i = 0; i < line.size(); ++i)
+            text += i + 1 == line.size() ? line[i] : fmt::format("{:<{}}  ", line[i], widths[i]);
+        fmt::print("{}\n", text);
+    }
+}
+
+json::array const& rows_of(json::value const& v) { return v.at("value").as_array(); }
+
+void print_status(json::value const& v) {
+    auto const& o = v.as_object();
+    auto const& d = o.at("devices").as_object();
+    auto const& r = o.at("report").as_object();
+    auto const end = [&](char const* what) {
+        auto const& e = o.at(what).as_object();
+        return e.at("ends").is_null() ? std::string("end not known")
+                                      : fmt::format("ends {} ({} days left)", show(e, "ends"), show(e, "days_left"));
+    };
+    fmt::print("mdmd {}, up {} s, store {}\n", show(o, "version"), show(o, "uptime_s"), show(o, "store"));
+    fmt::print("devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown\n",
+        show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"),
+        show(d, "unknown"));
+    fmt::print("reports      {} queued, last success {}, last error {}\n", show(r, "queued"), show(r, "last_success"),
+        show(r, "last_error"));
+    auto const& key = o.at("key").as_object();
+    fmt::print("Entra key    {} (from {}), {}\n", show(key, "state"), show(key, "source"), end("key"));
+    fmt::print("TLS          {}\n", end("tls_certificate"));
+    fmt::print("authority    {}\n", end("authority"));
+}
+
+void print_device(json::value const& v) {
+    auto const& o = v.as_object();
+    for (auto const* key : {"id", "name", "user", "ownership", "os_version", "state", "compliance", "entra_device_id",
+             "enrolled", "last_seen"})
+        fmt::print("{:<16} {}\n", key, show(o, key));
+    auto const& report = o.at("report").as_object();
+    fmt::print("{:<16} {} (last success {}, error {})\n", "report", show(report, "state"), show(report, "last_success"),
+        show(report, "error"));
+    if (auto const& settings = o.at("settings").as_array(); !settings.empty()) {
+        fmt::print("\nsettings\n");
+        table(settings, {{"STATE", "state"}, {"STATUS", "status"}, {"POLICY", "policy"}, {"WANTED", "wanted"},
+                            {"REPORTED", "reported"}, {"URI", "uri"}});
+    }
+    if (auto const& inventory = o.at("inventory").as_object(); !inventory.empty()) {
+        fmt::print("\ninventory\n");
+        for (auto const& [uri, value] : inventory) fmt::print("{}  {}\n", std::string_view(uri), show(value));
+    }
+}
+
+void print_compliance(json::value const& v) {
+    for (auto const& row : rows_of(v)) {
+        auto const& o = row.as_object();
+        auto const& reported = o.at("reported").as_object();
+        fmt::print("{}  {} since {}{}  report: {}\n", show(o, "device"), show(o, "state"), show(o, "since"),
+            o.at("grace_until").is_null() ? "" : ", grace until " + show(o, "grace_until"), show(reported, "state"));
+        for (auto const& reason : o.at("reasons").as_array()) {
+            auto const& r = reason.as_object();
+            fmt::print("    {} {}: wanted {}, found {}\n", show(r, "rule"), r.at("uri").is_null() ? "" : show(r, "uri"),
+                show(r, "wanted"), show(r, "found"));
+        }
+        if (!reported.at("error").is_null()) fmt::print("    not reported: {}\n", show(reported, "error"));
+    }
+}
+
+std::filesystem::path socket_of(std::string const& config_file) {
+    auto const loaded = config::admin_socket(config_file);
+    if (!loaded) throw refused(loaded.error().detail);
+    return *loaded;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Looks into mdmd and tells it what to do.", "mdmctl"};
+    app.set_version_flag("--version", MDMD_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough();
+    std::string config_file = "/etc/mdmd/config.yaml";
+    std::string socket;
+    bool as_json = false;
+    app.add_option("--config", config_file, "The daemon's configuration, which names its admin socket")
+        ->capture_default_str();
+    app.add_option("--socket", socket, "The admin socket itself, instead of what the configuration names");
+    app.add_flag("--json", as_json, "Print JSON");
+
+    std::function<json::value(daemon_connection&)> ask;
+    std::function<void(json::value const&)> print;
+    auto const on = [&](CLI::App* command, auto what, auto how) {
+        command->callback([&, what, how] {
+            ask = what;
+            print = how;
+        });
+    };
+    using connection = daemon_connection;
+    auto const path = [](std::string const& a, std::string const& id, std::string const& b = "") {
+        return a + percent_encode(id) + b;
+    };
+
+    on(
+        app.add_subcommand("status", "Versions, devices, reports, what ends when"),
+        [](connection& c) { return c.get("/status"); }, print_status);
+
+    std::string id;
+    auto* devices = app.add_subcommand("devices", "The devices, and commands for them");
+    devices->require_subcommand(1);
+    on(
+        devices->add_subcommand("list", "All devices"), [](connection& c) { return c.get("/devices"); },
+        [](json::value const& v) {
+            table(rows_of(v),
+                {{"NAME", "name"}, {"USER", "user"}, {"OWNERSHIP", "ownership"}, {"OS", "os_version"},
+                    {"STATE", "state"}, {"COMPLIANCE", "compliance"}, {"LAST SEEN", "last_seen"}, {"ID", "id"}});
+        });
+    auto* device_show = devices->add_subcommand("show", "One device with its settings, inventory and report");
+    device_show->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    on(
+        device_show, [&](connection& c) { return c.get(path("/devices/", id)); }, print_device);
+
+    std::string verb, uri, format, value;
+    auto* send = devices->add_subcommand("send", "Queue one command for a device's next session");
+    send->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    send->add_option("VERB", verb, "get, add, replace, delete or exec")
+        ->required()
+        ->check(CLI::IsMember({"get", "add", "replace", "delete", "exec"}));
+    send->add_option("URI", uri, "The node: ./Device/Vendor/MSFT/…")->required();
+    send->add_option("--format", format, "int, chr, bool, b64, xml, node, null…");
+    auto* value_option = send->add_option("--value", value, "The value");
+    on(
+        send,
+        [&](connection& c) {
+            json::object body{{"verb", verb}, {"uri", uri}};
+            if (!format.empty()) body["format"] = format;
+            if (value_option->count()) body["value"] = value;
+            return c.post(path("/devices/", id, "/commands"), body);
+        },
+        [](json::value const& v) { fmt::print("{} queued\n", show(v.at("id"))); });
+
+    auto* commands = app.add_subcommand("commands", "Commands with their status and results");
+    commands->require_subcommand(1);
+    auto* command_list = commands->add_subcommand("list", "The commands of one device");
+    command_list->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    on(
+        command_list, [&](connection& c) { return c.get(path("/devices/", id, "/commands")); },
+        [](json::value const& v) {
+            table(rows_of(v),
+                {{"QUEUED", "queued"}, {"STATE", "state"}, {"STATUS", "status"}, {"ERROR", "original_error"},
+                    {"VERB", "verb"}, {"URI", "uri"}, {"RESULT", "result"}, {"ID", "id"}});
+        });
+
+    auto* compliance = app.add_subcommand("compliance", "Compliance states and their reports to Entra");
+    compliance->require_subcommand(1);
+    on(
+        compliance->add_subcommand("list", "Each device's state with its reasons"),
+        [](connection& c) { return c.get("/compliance"); }, print_compliance);
+    on(
+        compliance->add_subcommand("report", "Report to Entra now"),
+        [](connection& c) { return c.post("/compliance/report", json::object{}); },
+        [](json::value const& v) {
+            fmt::print(
+                "{} sent, {} failed, {} queued\n", show(v.at("sent")), show(v.at("failed")), show(v.at("queued")));
+        });
+
+    auto* events = app.add_subcommand("events", "Enrollments that failed, and why");
+    events->require_subcommand(1);
+    on(
+        events->add_subcommand("list", "All kept events, newest first"), [](connection& c) { return c.get("/events"); },
+        [](json::value const& v) {
+            table(rows_of(v), {{"TIME", "eventDateTime"}, {"CATEGORY", "failureCategory"}, {"TYPE", "enrollmentType"},
+                                  {"USER", "userId"}, {"REASON", "failureReason"}, {"ID", "id"}});
+        });
+    auto* event_show = events->add_subcommand("show", "One event");
+    event_show->add_option("ID", id, "The event's ID")->required();
+    on(
+        event_show, [&](connection& c) { return c.get(path("/events/", id)); },
+        [](json::value const& v) {
+            for (auto const& [key, field] : v.as_object())
+                fmt::print("{:<24} {}\n", std::string_view(key), show(field));
+        });
+
+    try {
+        app.parse(argc, argv);
+    } catch (CLI::Success const& e) {
+        return app.exit(e);
+    } catch (CLI::ParseError const& e) {
+        app.exit(e);
+        return 2;
+    }
+    try {
+        daemon_connection daemon(socket.empty() ? socket_of(config_file) : std::filesystem::path(socket));
+        auto const got = ask(daemon);
+        if (as_json)
+            fmt::print("{}\n", json::serialize(got));
+        else
+            print(got);
+        return 0;
+    } catch (refused const& e) {
+        fmt::print(stderr, "mdmctl: {}\n", e.what());
+        return 1;
+    }
+}

@@ -1,0 +1,236 @@
+// mdmd: arguments, configuration, wiring, run, exit code. The only owner of threads, timers and signals.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <CLI/CLI.hpp>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+
+#include "config/load.hpp"
+#include "daemon/routes.hpp"
+#include "daemon/systemd.hpp"
+#include "http/client.hpp"
+#include "http/server.hpp"
+#include "service/appliance.hpp"
+#include "version.hpp"
+
+namespace {
+
+using namespace mdmd;
+using namespace std::chrono_literals;
+
+constexpr auto stop_grace = 10s;
+
+struct loaded_configuration {
+    std::shared_ptr<service::configuration const> value;  // nullptr: there are problems
+    std::vector<std::string> problems;
+    std::vector<std::string> warnings;
+};
+
+http::tls_identity public_identity(config::settings const& s) {
+    return {s.server.certificate_pem, s.server.key_pem, ""};
+}
+
+loaded_configuration load(std::filesystem::path const& file) {
+    loaded_configuration got;
+    auto settings = config::load_settings(file, config::from_process());
+    got.warnings = settings.warnings;
+    for (auto const& p : settings.problems) got.problems.push_back(p.line_text());
+    if (!settings.value) return got;
+    for (auto const& [key, identity] : {std::pair{"server.tls_key", public_identity(*settings.value)},
+             std::pair{"admin.tls_key",
+                 http::tls_identity{settings.value->admin.certificate_pem, settings.value->admin.key_pem, ""}}}) {
+        if (identity.certificate_pem.empty()) continue;
+        if (auto const tls = http::make_tls(identity); !tls)
+            got.problems.push_back(fmt::format("{}: {}: expected the private key of the certificate, got: {}",
+                file.filename().string(), key, tls.error().detail));
+    }
+    auto policies = config::load_policies(settings.value->policies_dir);
+    for (auto const& p : policies.problems) got.problems.push_back(p.line_text());
+    if (!got.problems.empty()) return got;
+    got.value = std::make_shared<service::configuration const>(
+        service::configuration{std::move(*settings.value), std::move(*policies.value)});
+    return got;
+}
+
+void configure_log(config::settings const& s) {
+    using form = decltype(s.log.format);
+    log::configure(s.log.level);
+    auto format = s.log.format;
+    if (format == form::automatic) format = daemon::to_journal_by_default() ? form::journald : form::text;
+    log::configure(format == form::journald ? log::sink(daemon::to_journal)
+                   : format == form::json   ? log::sink(log::to_json)
+                                            : log::sink(log::to_text));
+}
+
+// The way out: one client for all calls to Entra and Graph.
+http::transport way_out(config::settings const& s) {
+    auto const client = std::make_shared<http::client>(
+        http::client_options{.extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION});
+    return [client](http::call const& c) { return client->send(c); };
+}
+
+// Calls `work` about once a second until stopped. What it throws is the environment's failure: told, and tried again.
+class timer {
+public:
+    timer(char const* name, std::function<void()> work)
+        : thread_([name, work = std::move(work)](std::stop_token const& stop) {
+              std::mutex mutex;
+              std::condition_variable_any wake;
+              std::string last_failure;
+              while (!stop.stop_requested()) {
+                  try {
+                      work();
+                      last_failure.clear();
+                  } catch (std::exception const& e) {
+                      if (last_failure != e.what()) log::error("timer failed", {{"timer", name}, {"reason", e.what()}});
+                      last_failure = e.what();
+                  }
+                  std::unique_lock lock(mutex);
+                  wake.wait_for(lock, stop, 1s, [] { return false; });
+              }
+          }) {}
+
+private:
+    std::jthread thread_;
+};
+
+class running {
+public:
+    explicit running(std::shared_ptr<service::configuration const> const& config)
+        : db_(store::sqlite_engine(config->settings.storage.path)),
+          appliance_(db_, time_, config, way_out(config->settings)),
+          server_(std::max(1U, std::thread::hardware_concurrency()),
+              std::max(8U, 4 * std::thread::hardware_concurrency())) {
+        auto const& s = config->settings;
+        http::site public_site{
+            s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
+        http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
+            daemon::management_routes(appliance_)};
+        if (s.server.listen == s.server.management_listen) {
+            listen("public and management", s.server.listen, {public_site, management_site});
+        } else {
+            listen("public", s.server.listen, {public_site});
+            listen("management", s.server.management_listen, {management_site});
+        }
+        auto const admin_tls = s.admin.certificate_pem.empty()
+                                   ? nullptr
+                                   : http::make_tls({s.admin.certificate_pem, s.admin.key_pem, ""}).value();
+        listen("admin", s.admin.listen,
+            {{s.admin.listen.address, admin_tls, daemon::admin_routes(appliance_, listening_)}});
+        server_.listen_unix(s.admin.socket, 0660, daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now()}));
+        server_.start();
+        listening_ = true;
+        keys_timer_.emplace("signing keys", [this] { appliance_.keys.refresh_if_due(); });
+        report_timer_.emplace("compliance", [this] { appliance_.report.tick(); });
+    }
+
+    void reload(std::filesystem::path const& file) {
+        auto const got = load(file);
+        for (auto const& w : got.warnings) log::warning("configuration", {{"warning", w}});
+        for (auto const& p : got.problems) log::error("configuration not taken", {{"problem", p}});
+        if (!got.value) return;
+        auto const before = appliance_.ctx.config();
+        auto const& a = before->settings;
+        auto const& b = got.value->settings;
+        if (a.server.listen != b.server.listen || a.server.management_listen != b.server.management_listen ||
+            a.admin.listen != b.admin.listen || a.admin.socket != b.admin.socket || a.storage.path != b.storage.path ||
+            a.server.public_url.host != b.server.public_url.host ||
+            a.server.management_url.host != b.server.management_url.host) {
+            log::error("configuration not taken",
+                {{"problem",
+                    "listen addresses, host names, admin.socket and storage.path change with a restart only"}});
+            return;
+        }
+        configure_log(b);
+        server_.replace_tls(b.server.public_url.host, public_identity(b));
+        server_.replace_tls(b.server.management_url.host, management_identity(b));
+        if (!b.admin.certificate_pem.empty())
+            server_.replace_tls(b.admin.listen.address, {b.admin.certificate_pem, b.admin.key_pem, ""});
+        appliance_.reload(got.value, way_out(b));
+        log::info(
+            "configuration taken", {{"file", file.string()}, {"policies", std::to_string(got.value->policies.size())}});
+    }
+
+    void stop() {
+        keys_timer_.reset();
+        report_timer_.reset();
+        server_.stop(stop_grace);
+    }
+
+private:
+    http::tls_identity management_identity(config::settings const& s) const {
+        auto const& authority = appliance_.ctx.authority();
+        return {s.server.certificate_pem, s.server.key_pem, authority.root.pem() + authority.issuing.pem()};
+    }
+    void listen(char const* what, config::endpoint const& at, std::vector<http::site> sites) {
+        auto const port = server_.listen(at.address, at.port, std::move(sites));
+        log::info("listening", {{"listener", what}, {"address", at.address}, {"port", std::to_string(port)}});
+    }
+
+    system_clock time_;
+    store::database db_;
+    service::appliance appliance_;
+    std::atomic<bool> listening_ = false;
+    http::server server_;
+    std::optional<timer> keys_timer_, report_timer_;
+};
+
+int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {
+    ::umask(0077);
+    std::signal(SIGPIPE, SIG_IGN);
+    // Every thread inherits this: signals are taken here, one by one, and nowhere else.
+    sigset_t taken;
+    sigemptyset(&taken);
+    for (int const s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&taken, s);
+    pthread_sigmask(SIG_BLOCK, &taken, nullptr);
+
+    running daemon(config);
+    daemon::tell_systemd("READY=1\nSTATUS=Serving");
+    log::info("ready", {{"version", MDMD_VERSION}, {"config", file.string()}});
+    while (true) {
+        int signal = 0;
+        if (sigwait(&taken, &signal) != 0) continue;
+        if (signal != SIGHUP) break;
+        daemon::tell_systemd_reloading();
+        daemon.reload(file);
+        daemon::tell_systemd("READY=1");
+    }
+    daemon::tell_systemd("STOPPING=1");
+    log::info("stopping");
+    daemon.stop();
+    log::info("stopped");
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"An on-premises MDM appliance for Windows that works with Microsoft Entra ID.", "mdmd"};
+    app.set_version_flag("--version", MDMD_VERSION);
+    std::string file = "/etc/mdmd/config.yaml";
+    bool check = false;
+    app.add_option("--config", file, "The configuration")->capture_default_str();
+    app.add_flag(
+        "--check-config", check, "Say what is wrong with the configuration and its policies, and exit with 0 or 1");
+    try {
+        app.parse(argc, argv);
+    } catch (CLI::ParseError const& e) {
+        return app.exit(e) == 0 ? 0 : 2;
+    }
+    try {
+        auto const got = load(std::filesystem::absolute(file));
+        for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w);
+        for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p);
+        if (!got.value) return 1;
+        if (check) {
+            fmt::print("{}: ok, {} policies\n", file, got.value->policies.size());
+            return 0;
+        }
+        configure_log(got.value->settings);
+        return run(std::filesystem::absolute(file), got.value);
+    } catch (std::exception const& e) {
+        log::error("mdmd ends", {{"reason", e.what()}});
+        return 1;
+    }
+}

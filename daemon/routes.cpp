@@ -1,0 +1,99 @@
+#include "daemon/routes.hpp"
+
+#include "core/log.hpp"
+
+namespace mdmd::daemon {
+namespace {
+
+struct route {
+    std::string_view method;
+    std::string_view path;
+    http::handler handle;
+};
+
+http::response plain(int status, std::string_view text) {
+    return {status, {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}},
+        std::string(text) + "\n"};
+}
+
+// Paths are compared without regard to case, as Windows' own services do.
+http::response dispatch(std::vector<route> const& routes, http::request const& r) {
+    std::string allowed;
+    for (auto const& candidate : routes) {
+        if (!iequals(candidate.path, r.path)) continue;
+        if (candidate.method == r.method || (candidate.method == "GET" && r.method == "HEAD"))
+            return candidate.handle(r);
+        if (!allowed.empty()) allowed += ", ";
+        allowed += candidate.method;
+    }
+    if (allowed.empty()) return plain(404, "There is nothing at this address.");
+    auto refused = plain(405, "This address does not take that method.");
+    refused.headers.add("Allow", allowed);
+    return refused;
+}
+
+// One line for each request, with what it took.
+http::handler logged(std::string_view listener, http::handler inner, log::level level = log::level::info) {
+    return [listener, inner = std::move(inner), level](http::request const& r) {
+        auto const began = std::chrono::steady_clock::now();
+        auto answer = inner(r);
+        auto const took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began);
+        log::write(level, "request",
+            {{"listener", std::string(listener)}, {"method", r.method}, {"path", r.path},
+                {"status", std::to_string(answer.status)}, {"ms", fmt::format("{:.1f}", took.count())},
+                {"address", r.peer_address}});
+        return answer;
+    };
+}
+
+http::handler table(std::vector<route> routes) {
+    return [routes = std::move(routes)](http::request const& r) { return dispatch(routes, r); };
+}
+
+}  // namespace
+
+http::handler public_routes(service::appliance& a) {
+    return logged(
+        "public", table({
+                      {"GET", "/TermsOfUse", [&a](auto const& r) { return a.terms.show(r); }},
+                      {"POST", "/TermsOfUse", [&a](auto const& r) { return a.terms.decide(r); }},
+                      // Windows first asks whether there is anything at all.
+                      {"GET", "/EnrollmentServer/Discovery.svc",
+                          [](auto const&) {
+                              return http::response{200, {{"Content-Type", "text/html; charset=utf-8"}}, ""};
+                          }},
+                      {"POST", "/EnrollmentServer/Discovery.svc", [&a](auto const& r) { return a.enroll.discover(r); }},
+                      {"POST", "/EnrollmentServer/Policy.svc", [&a](auto const& r) { return a.enroll.policies(r); }},
+                      {"POST", "/EnrollmentServer/Enrollment.svc", [&a](auto const& r) { return a.enroll.enroll(r); }},
+                  }));
+}
+
+http::handler management_routes(service::appliance& a) {
+    return logged(
+        "management", table({
+                          {"POST", "/ManagementServer/MDM.svc", [&a](auto const& r) { return a.manage.session(r); }},
+                      }));
+}
+
+http::handler socket_routes(service::appliance& a, admin::about us) {
+    return logged(
+        "socket", [&a, us](http::request const& r) { return admin::serve(a, us, r); }, log::level::debug);
+}
+
+http::handler admin_routes(service::appliance& a, std::atomic<bool> const& listening) {
+    return logged("admin",
+        table({
+            {"GET", "/healthz", [](auto const&) { return plain(200, "ok"); }},
+            {"GET", "/readyz",
+                [&](auto const&) {
+                    if (!listening) return plain(503, "the listeners are not open");
+                    if (!a.keys.attempted())
+                        return plain(503, "the first attempt to get Entra's signing keys has not ended");
+                    if (!a.ctx.db.healthy() && !a.ctx.db.probe()) return plain(503, "the store cannot be written");
+                    return plain(200, "ready");
+                }},
+        }),
+        log::level::debug);
+}
+
+}  // namespace mdmd::daemon

@@ -1,0 +1,100 @@
+#include "admin/api.hpp"
+
+#include "admin/json.hpp"
+#include "core/log.hpp"
+
+namespace mdmd::admin {
+namespace {
+
+namespace json = boost::json;
+
+http::response reply(int status, json::value const& v) {
+    return {status, {{"Content-Type", "application/json"}}, json::serialize(v)};
+}
+
+http::response refused(int status, std::string_view code, std::string_view message) {
+    return reply(status, {{"error", {{"code", code}, {"message", message}}}});
+}
+
+http::response refused(error const& e) {
+    switch (e.code) {
+        case errc::not_found: return refused(404, "not_found", e.detail);
+        case errc::conflict: return refused(409, "conflict", e.detail);
+        case errc::too_large: return refused(413, "too_large", e.detail);
+        case errc::unavailable: return refused(503, "unavailable", e.detail);
+        default: return refused(400, "bad_request", e.detail);
+    }
+}
+
+template <class T> http::response list(std::vector<T> const& all) {
+    json::array value;
+    for (auto const& one : all) value.push_back(to_json(one));
+    return reply(200, {{"value", std::move(value)}});
+}
+
+template <class T> http::response one(result<T> const& r, int status = 200) {
+    return r ? reply(status, to_json(*r)) : refused(r.error());
+}
+
+http::response send(service::appliance& a, std::string const& device, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    if (bad || !parsed.is_object()) return refused(400, "bad_request", "expected a JSON object");
+    service::new_command command;
+    for (auto const& [key, value] : parsed.as_object()) {
+        if (key == "value" && value.is_null()) continue;
+        if (!value.is_string())
+            return refused(400, "bad_request", fmt::format("{}: expected a string", std::string_view(key)));
+        std::string text(value.as_string());
+        if (key == "verb")
+            command.verb = std::move(text);
+        else if (key == "uri")
+            command.uri = std::move(text);
+        else if (key == "format")
+            command.format = std::move(text);
+        else if (key == "value")
+            command.value = std::move(text);
+        else
+            return refused(
+                400, "bad_request", fmt::format("{}: expected verb, uri, format or value", printable(key, 32)));
+    }
+    return one(service::send(a, device, std::move(command)), 201);
+}
+
+http::response report(service::appliance& a) {
+    auto const run = a.report.report_now();
+    if (!run.stopped.empty()) return refused(503, "unavailable", run.stopped);
+    return reply(200, {{"sent", run.sent}, {"failed", run.failed}, {"queued", service::status(a).report.queued}});
+}
+
+}  // namespace
+
+http::response serve(service::appliance& a, about const& us, http::request const& r) {
+    std::vector<std::string> path;
+    for (auto const part : split(std::string_view(r.path).substr(1), '/'))
+        path.push_back(percent_decode(part).value_or(""));
+    bool const get = r.method == "GET";
+    bool const post = r.method == "POST";
+    auto const is = [&](std::initializer_list<std::string_view> want) {
+        return path.size() == want.size() && std::equal(want.begin(), want.end(), path.begin(),
+                                                 [](auto w, auto const& p) { return w == "*" || w == p; });
+    };
+    auto const no_method = [] { return refused(405, "method_not_allowed", "this address does not take that method"); };
+
+    if (is({"status"})) return get ? reply(200, to_json(service::status(a), us, a.ctx.time.now())) : no_method();
+    if (is({"devices"})) return get ? list(service::devices(a)) : no_method();
+    if (is({"devices", "*"})) return get ? one(service::details(a, path[1])) : no_method();
+    if (is({"devices", "*", "commands"})) {
+        if (post) return send(a, path[1], r.body);
+        if (!get) return no_method();
+        auto const all = service::commands(a, path[1]);
+        return all ? list(*all) : refused(all.error());
+    }
+    if (is({"compliance"})) return get ? list(service::compliance_states(a)) : no_method();
+    if (is({"compliance", "report"})) return post ? report(a) : no_method();
+    if (is({"events"})) return get ? list(service::events(a)) : no_method();
+    if (is({"events", "*"})) return get ? one(service::event(a, path[1])) : no_method();
+    return refused(404, "not_found", "there is nothing at this address");
+}
+
+}  // namespace mdmd::admin

@@ -1,0 +1,108 @@
+#include "admin/json.hpp"
+
+namespace mdmd::admin {
+namespace {
+
+namespace json = boost::json;
+
+json::value time(std::optional<time_point> const& t) { return t ? json::value(rfc3339(*t)) : json::value(nullptr); }
+json::value text(std::string const& s) { return s.empty() ? json::value(nullptr) : json::value(s); }
+json::value text(std::optional<std::string> const& s) { return s ? json::value(*s) : json::value(nullptr); }
+json::value number(std::optional<std::int64_t> const& n) { return n ? json::value(*n) : json::value(nullptr); }
+
+// What ends: when, and in how many whole days.
+json::object end(std::optional<time_point> const& t, time_point now) {
+    auto const left = t ? json::value(std::chrono::floor<std::chrono::days>(*t - now).count()) : json::value(nullptr);
+    return {{"ends", time(t)}, {"days_left", left}};
+}
+
+json::value report_json(std::optional<store::report> const& r) {
+    if (!r) return {{"state", "waiting"}, {"error", nullptr}, {"last_success", nullptr}};
+    return {{"state", r->phase}, {"error", text(r->error)}, {"last_success", time(r->last_success)},
+        {"is_managed", r->is_managed}, {"is_compliant", r->is_compliant}, {"attempts", r->attempts},
+        {"next_try", r->phase == "due" || r->phase == "parked" ? time(r->next_try) : json::value(nullptr)}};
+}
+
+json::array reasons_json(std::vector<compliance::reason> const& reasons) {
+    json::array all;
+    for (auto const& r : reasons)
+        all.push_back({{"policy", text(r.policy)}, {"rule", r.rule}, {"uri", text(r.uri)}, {"wanted", r.wanted},
+            {"found", r.found}});
+    return all;
+}
+
+}  // namespace
+
+json::object to_json(service::status_view const& s, about const& us, time_point now) {
+    auto key = end(s.key.ends, now);
+    key["source"] = s.key.source;
+    key["state"] = s.key.state;
+    return {{"version", us.version}, {"uptime_s", std::chrono::floor<std::chrono::seconds>(now - us.started).count()},
+        {"devices",
+            {{"total", s.devices.total}, {"compliant", s.devices.compliant}, {"noncompliant", s.devices.noncompliant},
+                {"in_grace_period", s.devices.in_grace_period}, {"unknown", s.devices.unknown}}},
+        {"report", {{"last_success", time(s.report.last_success)}, {"queued", s.report.queued},
+                       {"last_error", text(s.report.last_error)}}},
+        {"key", std::move(key)}, {"tls_certificate", end(s.tls_certificate_ends, now)},
+        {"authority", end(s.authority_ends, now)}, {"reminders", json::array()}, {"maintenance", false},
+        {"store", s.store_healthy ? "ok" : "failing"}};
+}
+
+json::object to_json(service::device_view const& v) {
+    auto const& d = v.device;
+    return {{"id", d.id}, {"entra_device_id", text(d.entra_device_id)}, {"name", text(d.name)}, {"user", text(d.upn)},
+        {"ownership", d.ownership}, {"os_version", text(d.os_version)}, {"enrolled", rfc3339(d.enrolled)},
+        {"last_seen", time(v.last_seen)}, {"compliance", v.compliance}, {"state", d.state}};
+}
+
+json::object to_json(service::device_details const& d) {
+    auto all = to_json(d.summary);
+    all["user_id"] = d.summary.device.user_id;
+    all["mdm_device_id"] = d.summary.device.mdm_device_id;
+    all["hardware_id"] = text(d.summary.device.hardware_id);
+    all["client_request_id"] = d.summary.device.correlation_id;
+    json::array settings;
+    for (auto const& s : d.settings)
+        settings.push_back({{"uri", s.uri}, {"user", nullptr}, {"policy", s.policy}, {"state", s.state},
+            {"status", s.status ? json::value(s.status) : json::value(nullptr)},
+            {"original_error", text(s.original_error)}, {"wanted", text(s.value)}, {"reported", text(s.reported)}});
+    all["settings"] = std::move(settings);
+    all["report"] = report_json(d.report);
+    json::array certificates;
+    for (auto const& c : d.certificates)
+        certificates.push_back({{"fingerprint", c.fingerprint}, {"serial", c.serial},
+            {"not_before", rfc3339(c.not_before)}, {"not_after", rfc3339(c.not_after)}, {"revoked", time(c.revoked)}});
+    all["certificates"] = std::move(certificates);
+    json::object inventory;
+    for (auto const& f : d.facts)
+        if (f.status == 200) inventory[f.node] = text(f.value);
+    all["inventory"] = std::move(inventory);
+    return all;
+}
+
+json::object to_json(store::command const& c) {
+    return {{"id", c.id}, {"verb", c.verb}, {"uri", c.uri}, {"format", text(c.format)}, {"value", text(c.value)},
+        {"queued", rfc3339(c.queued)}, {"state", c.state}, {"status", number(c.status)},
+        {"original_error", text(c.original_error)}, {"result", text(c.result)}, {"updated", rfc3339(c.updated)}};
+}
+
+json::object to_json(service::compliance_view const& v) {
+    json::object all{{"device", v.device.name.empty() ? v.device.id : v.device.name}, {"id", v.device.id},
+        {"entra_device_id", text(v.device.entra_device_id)}};
+    all["state"] = v.verdict ? json::value(compliance::name(v.verdict->now)) : json::value("unknown");
+    all["since"] = v.verdict ? json::value(rfc3339(v.verdict->since)) : json::value(nullptr);
+    all["grace_until"] = v.verdict ? time(v.verdict->grace_until) : json::value(nullptr);
+    all["reasons"] = v.verdict ? reasons_json(v.verdict->reasons) : json::array();
+    all["reported"] = report_json(v.report);
+    return all;
+}
+
+json::object to_json(store::event const& e) {
+    return {{"@odata.type", "#microsoft.graph.enrollmentTroubleshootingEvent"}, {"id", e.id},
+        {"eventDateTime", rfc3339_ms(e.at)}, {"correlationId", e.correlation_id},
+        {"managedDeviceIdentifier", text(e.managed_device_id)}, {"operatingSystem", "Windows"},
+        {"osVersion", text(e.os_version)}, {"userId", text(e.user_id)}, {"deviceId", text(e.entra_device_id)},
+        {"enrollmentType", e.enrollment_type}, {"failureCategory", e.category}, {"failureReason", e.reason}};
+}
+
+}  // namespace mdmd::admin

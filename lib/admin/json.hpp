@@ -1,0 +1,16 @@
+// The views of service/operate.hpp as the JSON that mdmctl prints.
+#pragma once
+#include <boost/json.hpp>
+
+#include "admin/api.hpp"
+
+namespace mdmd::admin {
+
+boost::json::object to_json(service::status_view const&, about const&, time_point now);
+boost::json::object to_json(service::device_view const&);
+boost::json::object to_json(service::device_details const&);
+boost::json::object to_json(store::command const&);
+boost::json::object to_json(service::compliance_view const&);
+boost::json::object to_json(store::event const&);
+
+}  // namespace mdmd::admin

@@ -1,0 +1,29 @@
+// The use cases together, wired to one another: what listeners, timers and the administrator's interfaces call.
+#pragma once
+#include "service/application_token.hpp"
+#include "service/consent.hpp"
+#include "service/context.hpp"
+#include "service/enrollment.hpp"
+#include "service/management.hpp"
+#include "service/reporter.hpp"
+#include "service/signing_keys.hpp"
+
+namespace mdmd::service {
+
+struct appliance {
+    appliance(store::database& db, clock const& time, std::shared_ptr<configuration const> config, http::transport out)
+        : ctx(db, time, std::move(config), std::move(out)) {}
+
+    context ctx;
+    signing_keys keys{ctx};
+    application_token token{ctx};
+    terms_of_use terms{ctx, keys};
+    enrollment enroll{ctx, keys};
+    management manage{ctx};
+    reporter report{ctx, token};
+
+    // A new configuration takes effect: the key is tried at once, devices are judged by the new policies.
+    void reload(std::shared_ptr<configuration const>, http::transport);
+};
+
+}  // namespace mdmd::service

@@ -1,0 +1,46 @@
+// What every use case works with: configuration as a snapshot, store, clock, the device authority, a way out.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "config/policy_file.hpp"
+#include "config/settings.hpp"
+#include "core/http_message.hpp"
+#include "core/time.hpp"
+#include "crypto/crypto.hpp"
+#include "store/database.hpp"
+
+namespace mdmd::service {
+
+struct configuration {
+    config::settings settings;
+    std::vector<config::policy_file> policies;
+};
+
+class context {
+public:
+    // Makes the device authority, and the key that seals the Terms of Use form, where the store has none yet.
+    context(store::database&, clock const&, std::shared_ptr<configuration const>, http::transport);
+
+    store::database& db;
+    clock const& time;
+
+    std::shared_ptr<configuration const> config() const;
+    void replace(std::shared_ptr<configuration const>, http::transport);
+    [[nodiscard]] result<http::response> call(http::call const&) const;
+
+    crypto::authority const& authority() const { return *authority_; }
+    std::string const& form_key() const { return form_key_; }
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<configuration const> config_;
+    http::transport transport_;
+    std::shared_ptr<crypto::authority const> authority_;
+    std::string form_key_;
+};
+
+}  // namespace mdmd::service

@@ -1,0 +1,29 @@
+// A device is judged, and what Entra is to be told is decided, in one write.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "compliance/compliance.hpp"
+#include "service/context.hpp"
+#include "store/compliance.hpp"
+#include "store/enrollment.hpp"
+#include "store/management.hpp"
+
+namespace mdmd::service {
+
+policy::device_traits traits_of(store::device const&);
+compliance::facts facts_of(std::vector<store::fact> const&);
+
+compliance::verdict to_verdict(store::verdict const&);
+store::verdict to_stored(std::string_view device_id, compliance::verdict const&);
+compliance::report to_report(store::report const&);
+store::report to_stored(std::string_view device_id, std::string_view entra_device_id, compliance::report const&);
+
+// Evaluates the device by what the store knows, writes the verdict and the report where they changed. Within a
+// write of the caller's.
+void evaluate_device(store::connection&, configuration const&, std::string_view device_id, time_point now);
+
+// The device is not ours any more: Entra is told that it is neither managed nor compliant.
+void report_unmanaged(store::connection&, store::device const&, time_point now);
+
+}  // namespace mdmd::service

@@ -1,0 +1,190 @@
+#include "service/operate.hpp"
+
+#include "core/log.hpp"
+#include "core/random.hpp"
+#include "omadm/syncml.hpp"
+#include "service/evaluation.hpp"
+
+namespace mdmd::service {
+namespace {
+
+constexpr std::size_t value_limit = 256 * 1024;
+
+std::string source_name(config::key_source s) {
+    switch (s) {
+        case config::key_source::file: return "file";
+        case config::key_source::inline_value: return "inline";
+        case config::key_source::systemd_credential: return "systemd credential";
+    }
+    return "";
+}
+
+device_view view_of(store::connection& db, store::device device) {
+    auto const verdict = store::find_verdict(db, device.id);
+    auto const seen = store::last_seen(db, device.id);
+    return {.device = std::move(device), .last_seen = seen, .compliance = verdict ? verdict->state : "unknown"};
+}
+
+result<void> check_command(new_command const& c) {
+    auto const verb = omadm::parse_verb(c.verb);
+    if (!verb)
+        return fail(errc::malformed,
+            fmt::format("expected get, add, replace, delete or exec, got '{}'", printable(c.verb, 32)));
+    if (!c.uri.starts_with("./") || c.uri.size() > 1024 || c.uri.find_first_of(" \t\r\n") != std::string::npos ||
+        c.uri.back() == '/')
+        return fail(errc::malformed, "expected a URI such as ./Device/Vendor/MSFT/Policy/Config/Area/Policy");
+    static std::set<std::string, std::less<>> const formats{
+        "", "int", "chr", "bool", "b64", "bin", "xml", "node", "null", "float", "date", "time"};
+    if (!formats.contains(c.format))
+        return fail(errc::malformed, fmt::format("expected a format of SyncML, got '{}'", printable(c.format, 32)));
+    bool const reads = *verb == omadm::verb::get || *verb == omadm::verb::remove;
+    bool const writes = *verb == omadm::verb::add || *verb == omadm::verb::replace;
+    bool const empty_format = c.format == "node" || c.format == "null";
+    if (reads && (c.value || !c.format.empty()))
+        return fail(errc::malformed, fmt::format("{} takes no value and no format", c.verb));
+    if (writes && !c.value && !empty_format)
+        return fail(errc::malformed, fmt::format("{} needs a value, unless its format is node or null", c.verb));
+    if (c.value && empty_format) return fail(errc::malformed, fmt::format("format {} has no value", c.format));
+    if (c.value && c.value->size() > value_limit)
+        return fail(errc::too_large, fmt::format("expected a value of at most {} bytes", value_limit));
+    if (c.value && !is_utf8(*c.value)) return fail(errc::malformed, "expected a value in UTF-8");
+    if (c.value && c.format == "int") {
+        std::int64_t n = 0;
+        auto const [end, ec] = std::from_chars(c.value->data(), c.value->data() + c.value->size(), n);
+        if (ec != std::errc{} || end != c.value->data() + c.value->size())
+            return fail(errc::malformed, "format int: expected a whole number");
+    }
+    if (c.value && c.format == "bool" && *c.value != "true" && *c.value != "false")
+        return fail(errc::malformed, "format bool: expected true or false");
+    if (c.value && c.format == "b64" && !unbase64(*c.value))
+        return fail(errc::malformed, "format b64: expected base64");
+    return {};
+}
+
+}  // namespace
+
+status_view status(appliance& a) {
+    status_view s;
+    auto const config = a.ctx.config();
+    a.ctx.db.read([&](store::connection& db) {
+        for (auto const& c : store::count_verdicts(db)) {
+            s.devices.total += c.devices;
+            if (c.state == "compliant")
+                s.devices.compliant += c.devices;
+            else if (c.state == "noncompliant")
+                s.devices.noncompliant += c.devices;
+            else if (c.state == "inGracePeriod")
+                s.devices.in_grace_period += c.devices;
+            else
+                s.devices.unknown += c.devices;
+        }
+        auto const totals = store::total_reports(db);
+        s.report = {totals.last_success, totals.queued, totals.last_error};
+    });
+    auto const token = a.token.current();
+    if (token.refusal)
+        s.report.last_error = token.refusal->summary();
+    else if (!token.unreachable.empty())
+        s.report.last_error = token.unreachable;
+    s.key = {
+        source_name(config->settings.entra.source), config->settings.entra.key_expires, std::string(name(token.state))};
+    if (auto const tls = crypto::certificate::from_pem(config->settings.server.certificate_pem))
+        s.tls_certificate_ends = tls->not_after();
+    s.authority_ends = a.ctx.authority().issuing.not_after();
+    s.store_healthy = a.ctx.db.healthy();
+    return s;
+}
+
+std::vector<device_view> devices(appliance& a) {
+    return a.ctx.db.read([](store::connection& db) {
+        std::vector<device_view> all;
+        for (auto& d : store::list_devices(db)) all.push_back(view_of(db, std::move(d)));
+        return all;
+    });
+}
+
+result<store::device> find(appliance& a, std::string_view id_or_name) {
+    auto found = a.ctx.db.read([&](store::connection& db) {
+        auto all = store::find_devices(db, id_or_name);
+        return all.empty() && is_guid(id_or_name) ? store::find_devices(db, lower(id_or_name)) : all;
+    });
+    auto const asked = printable(id_or_name, 64);
+    if (found.empty()) return fail(errc::not_found, fmt::format("there is no device '{}'", asked));
+    if (found.size() > 1)
+        return fail(errc::conflict, fmt::format("{} devices are called '{}': name it by its id", found.size(), asked));
+    return std::move(found.front());
+}
+
+result<device_details> details(appliance& a, std::string_view id_or_name) {
+    auto device = find(a, id_or_name);
+    if (!device) return device.error();
+    return a.ctx.db.read([&](store::connection& db) {
+        auto const id = device->id;
+        return device_details{.summary = view_of(db, std::move(*device)),
+            .settings = store::list_settings(db, id),
+            .facts = store::list_facts(db, id),
+            .certificates = store::list_certificates(db, id),
+            .report = store::find_report(db, id)};
+    });
+}
+
+result<store::command> send(appliance& a, std::string_view id_or_name, new_command c) {
+    if (auto const ok = check_command(c); !ok) return ok.error();
+    auto const device = find(a, id_or_name);
+    if (!device) return device.error();
+    auto const now = a.ctx.time.now();
+    store::command const queued{.id = new_guid(),
+        .device_id = device->id,
+        .verb = lower(omadm::name(*omadm::parse_verb(c.verb))),
+        .uri = std::move(c.uri),
+        .format = std::move(c.format),
+        .value = std::move(c.value),
+        .queued = now,
+        .status = {},
+        .original_error = "",
+        .result = {},
+        .updated = now};
+    bool const added = a.ctx.db.write([&](store::connection& db) {
+        auto const still = store::find_device(db, device->id);
+        if (!still || still->state != "enrolled") return false;
+        store::add_command(db, queued);
+        return true;
+    });
+    if (!added) return fail(errc::conflict, fmt::format("device '{}' is not enrolled any more", device->name));
+    log::info("command queued",
+        {{"device_id", device->id}, {"command_id", queued.id}, {"verb", queued.verb}, {"uri", queued.uri}});
+    return queued;
+}
+
+result<std::vector<store::command>> commands(appliance& a, std::string_view id_or_name) {
+    auto const device = find(a, id_or_name);
+    if (!device) return device.error();
+    return a.ctx.db.read([&](store::connection& db) { return store::list_commands(db, device->id); });
+}
+
+std::vector<compliance_view> compliance_states(appliance& a) {
+    return a.ctx.db.read([](store::connection& db) {
+        std::vector<compliance_view> all;
+        for (auto& d : store::list_devices(db)) {
+            if (d.state != "enrolled") continue;
+            auto const verdict = store::find_verdict(db, d.id);
+            auto report = store::find_report(db, d.id);
+            all.push_back({.device = std::move(d),
+                .verdict = verdict ? std::optional(to_verdict(*verdict)) : std::nullopt,
+                .report = std::move(report)});
+        }
+        return all;
+    });
+}
+
+std::vector<store::event> events(appliance& a) {
+    return a.ctx.db.read([](store::connection& db) { return store::list_events(db); });
+}
+
+result<store::event> event(appliance& a, std::string_view id) {
+    auto found = a.ctx.db.read([&](store::connection& db) { return store::find_event(db, id); });
+    if (!found) return fail(errc::not_found, fmt::format("there is no event '{}'", printable(id, 64)));
+    return std::move(*found);
+}
+
+}  // namespace mdmd::service

@@ -1,0 +1,116 @@
+#include "service/signing_keys.hpp"
+
+#include <random>
+
+#include "core/log.hpp"
+
+namespace mdmd::service {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto key_lifetime = 24h;
+constexpr auto fetch_timeout = 5s;
+
+double jitter() {
+    thread_local std::minstd_rand generator{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+}  // namespace
+
+std::shared_ptr<entra::key_set const> signing_keys::snapshot() const {
+    std::scoped_lock const lock(mutex_);
+    if (keys_ && context_.time.now() - keys_->fetched > key_lifetime) return nullptr;
+    return keys_;
+}
+
+bool signing_keys::attempted() const {
+    std::scoped_lock const lock(mutex_);
+    return attempted_;
+}
+
+void signing_keys::forget() {
+    std::scoped_lock const one(fetching_);
+    std::scoped_lock const lock(mutex_);
+    keys_.reset();
+    policy_ = {};
+}
+
+void signing_keys::refresh_if_due() {
+    std::unique_lock const one(fetching_, std::try_to_lock);
+    if (!one) return;
+    {
+        std::scoped_lock const lock(mutex_);
+        if (!policy_.due(context_.time.now())) return;
+    }
+    refresh();
+}
+
+result<entra::key_set> signing_keys::fetch() const {
+    auto const config = context_.config();
+    auto const& entra = config->settings.entra;
+    auto const get = [&](std::string url) -> result<std::string> {
+        auto got = context_.call(
+            {.method = "GET", .url = url, .headers = {{"Accept", "application/json"}}, .timeout = fetch_timeout});
+        if (!got) return got.error();
+        if (got->status != 200) return fail(errc::unavailable, fmt::format("{}: HTTP {}", url, got->status));
+        return std::move(got->body);
+    };
+    entra::key_set all;
+    for (bool const v2 : {false, true}) {
+        auto const text = get(fmt::format(
+            "{}/{}{}/.well-known/openid-configuration", entra.login_url.text, entra.tenant_id, v2 ? "/v2.0" : ""));
+        if (!text) return text.error();
+        auto const meta = entra::parse_metadata(*text, entra.tenant_id);
+        if (!meta) return meta.error();
+        (v2 ? all.issuer_v2 : all.issuer_v1) = meta->issuer;
+        auto const jwks = get(meta->jwks_uri);
+        if (!jwks) return jwks.error();
+        auto keys = entra::parse_jwks(*jwks);
+        if (!keys) return keys.error();
+        for (auto& k : *keys) all.keys[k.kid].push_back(std::move(k));
+    }
+    all.fetched = context_.time.now();
+    return all;
+}
+
+void signing_keys::refresh() {
+    auto got = fetch();
+    std::scoped_lock const lock(mutex_);
+    attempted_ = true;
+    if (got) {
+        policy_.succeeded(context_.time.now(), jitter());
+        log::debug("signing keys fetched", {{"keys", std::to_string(got->keys.size())}});
+        keys_ = std::make_shared<entra::key_set const>(std::move(*got));
+    } else {
+        policy_.failed(context_.time.now());
+        log::warning("signing keys could not be fetched",
+            {{"reason", got.error().detail}, {"kept", keys_ ? "those known" : "none"}});
+    }
+}
+
+result<entra::identity> signing_keys::verify(std::string_view token) {
+    auto const config = context_.config();
+    auto const& entra = config->settings.entra;
+    entra::audience const us{entra.tenant_id, entra.client_id, entra.app_id, entra.required_scope};
+    auto const check = [&]() -> result<entra::identity> {
+        auto const keys = snapshot();
+        if (!keys) return fail(errc::unavailable, "there are no signing keys of Entra's");
+        return entra::verify(token, *keys, us, context_.time.now());
+    };
+    auto got = check();
+    bool const key_is_missing = !got && (got.error().code == errc::not_found || got.error().code == errc::unavailable);
+    if (!key_is_missing) return got;
+    std::scoped_lock const one(fetching_);
+    got = check();  // somebody else may have fetched it meanwhile
+    if (got || (got.error().code != errc::not_found && got.error().code != errc::unavailable)) return got;
+    {
+        std::scoped_lock const lock(mutex_);
+        if (!policy_.unknown_kid_allows(context_.time.now())) return got;
+    }
+    refresh();
+    return check();
+}
+
+}  // namespace mdmd::service

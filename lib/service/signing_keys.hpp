@@ -1,0 +1,40 @@
+// Entra's signing keys: fetched in the background, read as a snapshot, and the one way to check a user's token.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+#include "entra/token.hpp"
+#include "service/context.hpp"
+
+namespace mdmd::service {
+
+class signing_keys {
+public:
+    explicit signing_keys(context& c) : context_(c) {}
+
+    // Called by the timer. Fetches the keys when that is due.
+    void refresh_if_due();
+
+    // Whose token it is. A key that is not known is looked for once, at once, by one caller for all; otherwise this
+    // stays off the network. Errors: as entra::verify's, and unavailable where there are no keys at all.
+    [[nodiscard]] result<entra::identity> verify(std::string_view token);
+
+    bool attempted() const;  // the first attempt to get keys has ended, whatever its result
+    // Another tenant or login host: what is known is of no more use.
+    void forget();
+
+private:
+    std::shared_ptr<entra::key_set const> snapshot() const;
+    void refresh();  // with fetching_ held
+    result<entra::key_set> fetch() const;
+
+    context& context_;
+    std::mutex fetching_;  // one fetch at a time
+    mutable std::mutex mutex_;
+    std::shared_ptr<entra::key_set const> keys_;
+    entra::refresh_policy policy_;
+    bool attempted_ = false;
+};
+
+}  // namespace mdmd::service

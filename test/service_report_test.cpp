@@ -1,0 +1,187 @@
+#include "test/service_fixture.hpp"
+
+using namespace mdmd;
+using namespace mdmd::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct report_fixture : appliance_fixture {
+    report_fixture() {
+        config.policies.push_back({.name = "rules",
+            .rules = {{config::uri_rule{"./Vendor/MSFT/DeviceStatus/OS/Mode", config::comparison::eq, {"0"}}, 1}}});
+        reconfigure();
+        certificate = enroll_one();
+        device = service::devices(*appliance)[0].device.id;
+        // The timer's first run, with nothing to say yet.
+        appliance->report.tick();
+    }
+    std::string device;
+
+    // The device checks in and answers the rule's node with this value.
+    void checks_in(std::string const& mode) {
+        auto const now = time.now();
+        db.write([&](store::connection& c) {
+            store::put_fact(c, device, {"./Vendor/MSFT/DeviceStatus/OS/Mode", 200, mode, now});
+            store::put_fact(c, device, {"./Device/Vendor/MSFT/DeviceStatus/OS/Mode", 200, mode, now});
+            store::put_session(c, {device, "", "", "", now});
+        });
+        appliance->report.judge_all();
+    }
+    std::string state() { return service::devices(*appliance)[0].compliance; }
+    store::report report() {
+        return db.read([&](store::connection& c) { return store::find_report(c, device); }).value();
+    }
+    json::value last_body() { return json::parse(tenant->writes.back().body); }
+    http::response answer(int status, std::string code = "", http::fields headers = {}) {
+        return {
+            status, std::move(headers), json::serialize(json::value{{"error", {{"code", code}, {"message", "m"}}}})};
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(
+    report_fixture, "a device is unknown until it answers, and then Graph is told on the timer", "[service]") {
+    CHECK(state() == "unknown");
+    checks_in("0");
+    CHECK(state() == "compliant");
+    appliance->report.tick();
+    CHECK(tenant->writes.empty());  // not before the interval
+    time.advance(15min);
+    appliance->report.tick();
+    REQUIRE(tenant->writes.size() == 1);
+    CHECK(tenant->writes[0].object_id == "object-1");
+    CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", true}});
+    time.advance(15min);
+    appliance->report.tick();
+    CHECK(tenant->writes.size() == 1);  // what Graph has is not told again…
+    time.advance(24h);
+    appliance->report.tick();
+    CHECK(tenant->writes.size() == 2);  // …but once a day
+}
+
+TEST_CASE_METHOD(report_fixture, "breaking and mending compliance reaches Graph", "[service]") {
+    checks_in("0");
+    appliance->report.report_now();
+    checks_in("1");
+    CHECK(state() == "noncompliant");
+    appliance->report.report_now();
+    CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", false}});
+    auto const why = service::compliance_states(*appliance).at(0).verdict.value().reasons;
+    REQUIRE(why.size() == 1);
+    CHECK(why[0].found == "1");
+    checks_in("0");
+    appliance->report.report_now();
+    CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", true}});
+}
+
+TEST_CASE_METHOD(report_fixture, "grace and staleness end by the clock alone", "[service]") {
+    config.policies[0].grace_period = 24h;
+    reconfigure();
+    checks_in("1");
+    CHECK(state() == "inGracePeriod");
+    time.advance(24h);
+    appliance->report.tick();
+    CHECK(state() == "noncompliant");
+    checks_in("0");
+    CHECK(state() == "compliant");
+    time.advance(std::chrono::days(30) + 1s);
+    appliance->report.tick();
+    CHECK(state() == "noncompliant");
+    CHECK(service::compliance_states(*appliance).at(0).verdict.value().reasons.at(0).rule == "last_seen");
+}
+
+TEST_CASE_METHOD(report_fixture, "a report is tried until Graph has it, over restarts", "[service]") {
+    checks_in("0");
+    tenant->away = true;
+    auto const run = appliance->report.report_now();
+    CHECK_FALSE(run.stopped.empty());
+    CHECK(tenant->writes.empty());
+    appliance = start();
+    tenant->away = false;
+    appliance->report.tick();
+    CHECK(tenant->writes.size() == 1);
+    CHECK(report().phase == "done");
+}
+
+TEST_CASE_METHOD(report_fixture, "each answer of Graph's has its consequence", "[service]") {
+    checks_in("0");
+    SECTION("429 waits as long as Graph asks") {
+        tenant->patch_answers = {answer(429, "TooManyRequests", {{"Retry-After", "20"}})};
+        appliance->report.report_now();
+        CHECK(report().phase == "due");
+        time.advance(19s);
+        appliance->report.tick();
+        CHECK(tenant->writes.empty());
+        time.advance(2s);
+        appliance->report.tick();
+        CHECK(tenant->writes.size() == 1);
+    }
+    SECTION("503 is tried again soon") {
+        tenant->patch_answers = {answer(503)};
+        appliance->report.report_now();
+        time.advance(10s);
+        appliance->report.tick();
+        CHECK(tenant->writes.size() == 1);
+    }
+    SECTION("401 buys a new token") {
+        tenant->patch_answers = {answer(401, "InvalidAuthenticationToken")};
+        appliance->report.report_now();
+        appliance->report.tick();
+        CHECK(tenant->writes.size() == 1);
+        CHECK(tenant->token_requests == 2);
+    }
+    SECTION("403 is shown and tried once an hour") {
+        tenant->patch_answers = {answer(403, "Authorization_RequestDenied")};
+        appliance->report.report_now();
+        CHECK(report().phase == "parked");
+        CHECK_THAT(service::status(*appliance).report.last_error, Catch::Contains("403"));
+        time.advance(30min);
+        appliance->report.tick();
+        CHECK(tenant->writes.empty());
+        time.advance(31min);
+        appliance->report.tick();
+        CHECK(tenant->writes.size() == 1);
+    }
+    SECTION("404 is looked up once more") {
+        appliance->report.report_now();
+        tenant->writes.clear();
+        tenant->devices[entra_device] = "object-2";
+        tenant->patch_answers = {answer(404, "Request_ResourceNotFound")};
+        checks_in("1");
+        appliance->report.report_now();
+        appliance->report.tick();
+        REQUIRE(tenant->writes.size() == 1);
+        CHECK(tenant->writes[0].object_id == "object-2");
+    }
+    SECTION("a device that Entra does not know yet is waited for") {
+        tenant->devices.clear();
+        appliance->report.report_now();
+        appliance->report.tick();
+        CHECK(report().phase != "done");
+        tenant->devices[entra_device] = "object-9";
+        time.advance(25h);
+        appliance->report.tick();
+        CHECK(tenant->writes.size() == 1);
+    }
+}
+
+TEST_CASE_METHOD(report_fixture,
+    "a refused key is told with its meaning, not hammered, and tried at once after a reload", "[service]") {
+    checks_in("0");
+    tenant->token_refusal = json::value{
+        {"error", "invalid_client"}, {"error_description", "AADSTS7000222: expired"}, {"error_codes", {7000222}}};
+    for (int i = 0; i < 5; ++i) appliance->report.report_now();
+    CHECK(tenant->token_requests == 1);
+    auto const s = service::status(*appliance);
+    CHECK(s.key.state == "expired");
+    CHECK_THAT(s.report.last_error, Catch::Contains("7000222"));
+    CHECK(s.report.queued == 1);
+    tenant->token_refusal = nullptr;
+    reconfigure();
+    time.advance(15min);
+    appliance->report.tick();
+    CHECK(tenant->writes.size() == 1);
+    CHECK(service::status(*appliance).key.state == "ok");
+}
