@@ -1,16 +1,16 @@
 // A peer for the HTTP tests that sends exactly the bytes it is told to, blocking, with an end to its patience.
 #pragma once
 #include <arpa/inet.h>
-#include <cerrno>
-#include <chrono>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdexcept>
-#include <string>
-#include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cerrno>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace mdmd::test {
@@ -22,7 +22,8 @@ public:
         to.sin_family = AF_INET;
         to.sin_port = htons(port);
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) throw std::runtime_error("connect failed");
+        if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0)
+            throw std::runtime_error("connect failed");
     }
     raw_peer(raw_peer&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     raw_peer& operator=(raw_peer&&) = delete;

@@ -94,7 +94,7 @@ std::string const& date_now() {
 // "... HTTP/2.0" is a version that we do not speak; everything else that Beast calls a bad version is no request.
 bool names_a_version(std::string_view request_line) {
     auto const at = request_line.rfind(" HTTP/");
-    if (at == request_line.npos) return false;
+    if (at == request_line.npos || std::count(request_line.begin(), request_line.end(), ' ') != 2) return false;
     auto const v = request_line.substr(at + 6);
     return v.size() == 3 && is_digit(v[0]) && v[1] == '.' && is_digit(v[2]);
 }
