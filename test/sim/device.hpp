@@ -1,0 +1,103 @@
+// A simulated Windows device: joins the tenant, enrolls, and has management sessions, over real sockets and TLS. Its
+// state lives in a folder: device.json, and key and certificates as PEM, readable by the owner alone.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "control_client.hpp"
+#include "csp_tree.hpp"
+#include "soap.hpp"
+#include "syncml_client.hpp"
+
+namespace mdmd::sim {
+
+struct network {
+    std::string server_ca_pem;                      // trusted for the management server
+    std::map<std::string, std::string> connect_to;  // "mdm.contoso.com:443" -> "127.0.0.1:8443"
+    std::chrono::milliseconds timeout{30'000};
+};
+
+struct join_options {
+    std::optional<tenant_access> tenant;  // absent: `user_token` is used, and nothing is registered
+    std::string user_token;
+    std::string user;  // UPN
+    bool corporate = true;
+    std::string terms_url;  // empty: no Terms of Use
+    std::string discovery_url;
+    bool accept_terms = true;
+    bool first_run = true;
+    std::string pin;
+    std::string os_version = "10.0.22631.3447";
+    std::string os_edition = "4";  // Enterprise
+    std::string name = "DESKTOP-SIM";
+    std::string request_version = "4.0";
+    std::string token_version = "2.0";
+    boost::json::object token_claims;            // laid over the token's at Terms of Use and enrollment alike
+    std::string password;                        // not empty: OnPremise, without a tenant
+    std::optional<std::string> enrollment_data;  // instead of the blob that the Terms of Use gave
+    context_items more_context;                  // added to the request's; an empty value removes one of that name
+    network net;
+};
+
+struct join_report {
+    std::optional<enroll_failure> failure;
+    std::string entra_device_id, device_id;  // the second: SyncML's, and the context item DeviceID
+    std::string thumbprint, management_url;
+    std::vector<std::string> steps;  // what was done, in order
+};
+
+struct sync_options {
+    std::string login_status = "user";
+    std::optional<tenant_access> tenant;  // for the user's token, which goes with every message of an Entra device
+    std::string user;                     // whose; empty: the enrolling user
+    std::string user_token;               // instead of one of the tenant's
+    bool token_in_alert = false;          // com.microsoft/MDM/AADUserToken instead of the header
+    std::vector<client_alert> alerts;
+    bool unenroll = false;  // the user removes the account
+    bool server_initiated = false;
+    std::size_t max_msg_size = 0;
+    bool without_certificate = false;
+    session_faults faults;
+    network net;
+};
+
+class device {
+public:
+    // The device of that folder; a folder without one gets a new device, with new identifiers.
+    explicit device(std::filesystem::path directory);
+    device(device const&) = delete;
+    device& operator=(device const&) = delete;
+    ~device();
+
+    join_report join(join_options const&);
+    // One session. After an Exec of Unenroll, a second one that says goodbye.
+    session_report sync(sync_options const&);
+    // A new key and certificate by the old one (ROBO). `report.failure` as for join.
+    join_report renew(network const&);
+
+    // "new", "enrolled", "unenrolled", "wiped"
+    std::string state() const;
+    bool enrolled() const { return state() == "enrolled"; }
+    std::string device_id() const;        // 32 hex digits
+    std::string entra_device_id() const;  // empty before the join
+    csp_tree& tree();                     // save() keeps what is changed
+    void save() const;
+    boost::json::object describe() const;  // state, identifiers, addresses, nodes; no secrets
+
+    // Any bytes to any address of the server, with the device's certificate where it has one.
+    result<http::response> raw(http::call, network const&) const;
+
+    struct impl;
+
+private:
+    std::unique_ptr<impl> impl_;
+};
+
+boost::json::object as_json(enroll_failure const&);
+boost::json::object as_json(join_report const&);
+boost::json::object as_json(session_report const&);
+
+}  // namespace mdmd::sim

@@ -1,0 +1,52 @@
+// Failures on order: the tenant answers what a rule says instead of what it should.
+#pragma once
+#include <boost/json.hpp>
+#include <chrono>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/http_message.hpp"
+
+namespace mdmd::sim {
+
+struct fault_rule {
+    std::string method;  // empty: any
+    std::string path;    // a prefix; a regular expression over the whole path where it begins with '^'
+    int status = 0;      // 0: no answer of its own, only the delay
+    http::fields headers;
+    std::string body;
+    std::chrono::milliseconds delay{0};
+    int count = -1;  // how often it still applies; -1: always
+};
+
+// {"method":"PATCH","path":"/v1.0/devices","status":429,"headers":{"Retry-After":"2"},"body":…,"delay_ms":0,
+// "count":1}; body: text, or JSON that is sent as such. Errors: malformed.
+[[nodiscard]] result<fault_rule> parse_fault(boost::json::value const&);
+boost::json::object as_json(fault_rule const&);
+
+// Rules by the name of what they break, for those that need more than a status: "metadata" (503), "jwks-down" (503),
+// "jwks-broken" (not JSON), "jwks-empty" (no keys), "graph-throttled" (429 with Retry-After 1), "graph-down" (503),
+// "graph-refused" (403 as an application that is no MDM), "token-down" (503).
+std::optional<fault_rule> named_fault(std::string_view name);
+
+class fault_list {
+public:
+    void add(fault_rule);
+    void clear() { rules_.clear(); }
+    // The first rule for such a request, counted down.
+    std::optional<fault_rule> take(std::string_view method, std::string_view path);
+    boost::json::array as_json() const;
+
+private:
+    struct entry {
+        fault_rule rule;
+        std::optional<std::regex> pattern;
+    };
+    std::vector<entry> rules_;
+};
+
+}  // namespace mdmd::sim

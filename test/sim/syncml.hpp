@@ -1,0 +1,62 @@
+// A server's SyncML message, read as strictly as the DTD and the DM profile allow: everything that a Windows client
+// might refuse is a violation with a text of its own.
+// Source: OMA-TS-SyncML-RepPro 1.2 (DTD), OMA-TS-DM-Protocol 1.2.1, [MS-MDM] 2.2
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mdmd::sim {
+
+struct sync_item {
+    std::string target, source;  // LocURIs
+    std::string format, type;    // of Meta
+    std::string data;
+    bool has_data = false;
+};
+
+struct sync_command {
+    std::string name;  // Add Replace Delete Get Exec Atomic Sequence Alert
+    int cmd_id = 0;
+    int alert = 0;  // an Alert's code
+    std::vector<sync_item> items;
+    std::vector<sync_command> children;  // of Atomic and Sequence
+};
+
+struct sync_status {
+    int msg_ref = 0, cmd_ref = 0;
+    std::string cmd;
+    int code = 0;
+    std::string challenge_type, next_nonce;  // of a Chal; the nonce in base64
+};
+
+struct server_message {
+    std::string session_id;
+    int msg_id = 0;
+    std::string target, source, resp_uri;
+    std::vector<sync_status> statuses;
+    std::vector<sync_command> commands;  // Alert 1222 and 1223 included
+    bool final = false;
+    std::vector<std::string> violations;
+
+    bool has_alert(int code) const;
+    bool has_commands() const;  // any that is no Alert
+};
+
+server_message read_server_message(std::string_view text);
+
+// A Status, Results or Alert of ours, ready to be put in a SyncBody.
+struct status_text {
+    int cmd_id, msg_ref, cmd_ref;
+    std::string_view cmd;
+    int code;
+    std::string_view target_ref = {};      // empty: none
+    std::string_view original_error = {};  // msft:originalerror, empty: none
+    bool microsoft_order = false;          // Data before TargetRef, as [MS-MDM] has it
+};
+std::string write_status(status_text const&);
+std::string write_results(
+    int cmd_id, int msg_ref, int cmd_ref, std::string_view uri, std::string_view format, std::string_view value);
+
+}  // namespace mdmd::sim

@@ -1,0 +1,234 @@
+#include "tenant.hpp"
+
+#include "control_client.hpp"
+#include "core/random.hpp"
+#include "core/text.hpp"
+#include "json_read.hpp"
+#include "tenant_state.hpp"
+
+namespace mdmd::sim {
+namespace json = boost::json;
+namespace {
+
+constexpr auto secret_life = std::chrono::hours(24 * 180);
+
+}  // namespace
+
+time_point wall_clock() { return system_clock().now(); }
+
+http::response json_response(int status, json::value const& body) {
+    return {.status = status,
+        .headers = {{"Content-Type", "application/json; charset=utf-8"}},
+        .body = body.is_null() ? std::string() : json::serialize(body)};
+}
+
+json::object as_json(log_entry const& e) {
+    return {{"at", rfc3339_ms(e.at)}, {"what", e.what}, {"method", e.method}, {"path", e.path}, {"status", e.status},
+        {"body", e.body}, {"client_request_id", e.client_request_id}};
+}
+
+tenant::impl::impl(tenant_options o)
+    : options(std::move(o)),
+      control_token(base64url(random_bytes(32))),
+      authority(make_authority("Simulated tenant root")),
+      server_identity(make_server(authority, {"localhost", "127.0.0.1"})),
+      foreign(make_signing_key()) {
+    if (options.tenant_id.empty()) options.tenant_id = new_guid();
+    if (options.client_id.empty()) options.client_id = new_guid();
+    options.tenant_id = lower(options.tenant_id);
+    options.client_id = lower(options.client_id);
+    if (options.secrets.empty()) options.secrets.push_back(base64url(random_bytes(30)));
+    for (auto const& s : options.secrets)
+        what.secrets.push_back({.key_id = new_guid(), .value = s, .ends = wall_clock() + secret_life});
+    keys.push_back(make_signing_key());
+    keys.push_back(make_signing_key());
+}
+
+tenant::tenant(tenant_options o) : impl_(std::make_unique<impl>(std::move(o))) { impl_->self = this; }
+tenant::~tenant() { stop(); }
+
+void tenant::start() {
+    auto& t = *impl_;
+    auto const chain = t.server_identity.own.pem() + t.authority.own.pem();
+    auto tls = http::make_tls(
+        {.certificate_pem = chain, .key_pem = mdmd::secret(t.server_identity.key.pem()), .client_authority_pem = {}});
+    if (!tls) throw std::runtime_error(tls.error().detail);
+    t.server = std::make_unique<http::server>(1u, 8u);
+    auto const port = t.server->listen(t.options.listen_address, t.options.listen_port,
+        {{.host = "localhost", .tls = tls.value(), .handle = [&t](http::request const& r) { return t.handle(r); }}});
+    t.options.listen_port = port;  // the same again after a stop()
+    t.origin = fmt::format("https://localhost:{}", port);
+    if (!t.options.directory.empty()) {
+        std::filesystem::create_directories(t.options.directory);
+        write_text(t.options.directory / "tenant-ca.pem", ca_pem(), false);
+        json::object const about{{"url", url()}, {"tenant_id", tenant_id()}, {"client_id", client_id()},
+            {"app_id", app_id()}, {"ca", "tenant-ca.pem"}, {"control_token", control_token()}};
+        write_text(t.options.directory / "tenant.json", json::serialize(about) + "\n", true);
+    }
+    t.server->start();
+}
+
+void tenant::stop() {
+    if (impl_->server) impl_->server->stop(std::chrono::seconds(1));
+    impl_->server.reset();
+}
+
+std::string tenant::url() const { return impl_->origin; }
+std::string tenant::ca_pem() const { return impl_->authority.own.pem(); }
+std::string tenant::control_token() const { return impl_->control_token; }
+std::string tenant::tenant_id() const { return impl_->options.tenant_id; }
+std::string tenant::client_id() const { return impl_->options.client_id; }
+std::string tenant::app_id() const { return impl_->options.app_id; }
+std::string tenant::secret() const { return impl_->options.secrets.front(); }
+
+result<user> tenant::add_user(std::string upn, std::string display_name, std::string id) {
+    std::scoped_lock const lock(impl_->mutex);
+    if (upn.find('@') == upn.npos) return fail(errc::malformed, "a user principal name is name@domain");
+    if (impl_->what.find_user(upn)) return fail(errc::conflict, fmt::format("{} exists already", upn));
+    if (display_name.empty()) display_name = upn.substr(0, upn.find('@'));
+    impl_->what.users.push_back(
+        {.id = id.empty() ? new_guid() : lower(id), .upn = std::move(upn), .display_name = std::move(display_name)});
+    return impl_->what.users.back();
+}
+
+result<group> tenant::add_group(std::string name, std::vector<std::string> const& members, std::string id) {
+    {
+        std::scoped_lock const lock(impl_->mutex);
+        if (impl_->what.find_group(name)) return fail(errc::conflict, fmt::format("{} exists already", name));
+        impl_->what.groups.push_back({.id = id.empty() ? new_guid() : lower(id), .name = name, .members = {}});
+    }
+    for (auto const& m : members)
+        if (auto const added = add_member(name, m); !added) return added.error();
+    std::scoped_lock const lock(impl_->mutex);
+    return *impl_->what.find_group(name);
+}
+
+result<void> tenant::add_member(std::string const& group_id_or_name, std::string const& member) {
+    std::scoped_lock const lock(impl_->mutex);
+    auto* const g = impl_->what.find_group(group_id_or_name);
+    if (!g) return fail(errc::not_found, fmt::format("no group {}", group_id_or_name));
+    if (auto const* const u = impl_->what.find_user(member))
+        g->members.insert(u->id);
+    else if (auto const* const inner = impl_->what.find_group(member))
+        g->members.insert(inner->id);
+    else if (impl_->what.knows_object(member))
+        g->members.insert(lower(member));
+    else
+        return fail(errc::not_found, fmt::format("no user, group or device {}", member));
+    return {};
+}
+
+result<entra_device> tenant::add_device(
+    std::string const& upn, std::string name, std::string const& trust, std::string os_version, std::string os) {
+    std::scoped_lock const lock(impl_->mutex);
+    if (trust != "joined" && trust != "workplace") return fail(errc::malformed, "trust: joined or workplace");
+    auto const* const owner = impl_->what.find_user(upn);
+    if (!owner) return fail(errc::not_found, fmt::format("no user {}", upn));
+    impl_->what.devices.push_back({.object_id = new_guid(),
+        .device_id = new_guid(),
+        .name = std::move(name),
+        .owner = owner->id,
+        .trust = trust == "joined" ? "AzureAd" : "Workplace",
+        .os = std::move(os),
+        .os_version = std::move(os_version),
+        .is_managed = std::nullopt,
+        .is_compliant = std::nullopt,
+        .registered = wall_clock()});
+    return impl_->what.devices.back();
+}
+
+bool tenant::remove_device(std::string const& device_id) {
+    std::scoped_lock const lock(impl_->mutex);
+    return std::erase_if(impl_->what.devices, [&](auto const& d) { return iequals(d.device_id, device_id); }) > 0;
+}
+
+std::vector<entra_device> tenant::devices() const {
+    std::scoped_lock const lock(impl_->mutex);
+    return impl_->what.devices;
+}
+
+result<std::string> tenant::make(token_order const& order) {
+    std::scoped_lock const lock(impl_->mutex);
+    return impl_->make_locked(order);
+}
+
+std::string tenant::rotate_keys(bool keep_previous) {
+    auto fresh = make_signing_key();
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->keys.insert(impl_->keys.begin(), std::move(fresh));
+    impl_->keys.resize(std::min<std::size_t>(impl_->keys.size(), keep_previous ? 3 : 1), impl_->foreign);
+    return impl_->keys.front().kid;
+}
+
+void tenant::add_secret(std::string value, time_point ends) {
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->what.secrets.push_back({.key_id = new_guid(), .value = std::move(value), .ends = ends});
+}
+
+bool tenant::set_secret(std::string const& value, std::string const& state) {
+    std::scoped_lock const lock(impl_->mutex);
+    auto& all = impl_->what.secrets;
+    auto const at = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.value == value; });
+    if (at == all.end()) return false;
+    if (state == "removed") {
+        all.erase(at);
+        return true;
+    }
+    auto const now = wall_clock();
+    at->refused = state == "refused";
+    if (state == "expired") at->ends = now - std::chrono::hours(1);
+    if (state == "valid" && at->ends <= now) at->ends = now + secret_life;
+    return state == "refused" || state == "expired" || state == "valid";
+}
+
+void tenant::set_roles(std::set<std::string> roles) {
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->what.roles = std::move(roles);
+}
+
+void tenant::add_fault(fault_rule rule) {
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->faults.add(std::move(rule));
+}
+
+void tenant::clear_faults() {
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->faults.clear();
+}
+
+std::vector<log_entry> tenant::log() const {
+    std::scoped_lock const lock(impl_->mutex);
+    return impl_->entries;
+}
+
+http::response tenant::impl::handle(http::request const& r) {
+    if (r.path.starts_with("/sim/")) return control(r);
+    std::optional<fault_rule> fault;
+    {
+        std::scoped_lock const lock(mutex);
+        fault = faults.take(r.method, r.path);
+    }
+    if (fault) {
+        std::this_thread::sleep_for(fault->delay);
+        if (fault->status != 0) {
+            std::scoped_lock const lock(mutex);
+            auto const writes = r.path.starts_with("/v1.0/") && r.method != "GET";
+            if (writes || r.path.ends_with("/oauth2/v2.0/token"))
+                entries.push_back({.at = wall_clock(),
+                    .what = writes ? "graph" : "token",
+                    .method = r.method,
+                    .path = r.path,
+                    .status = fault->status,
+                    .body = "answered by a fault",
+                    .client_request_id = std::string(r.headers.get("client-request-id").value_or(""))});
+            return {.status = fault->status, .headers = fault->headers, .body = fault->body};
+        }
+    }
+    if (r.path.starts_with("/v1.0/")) return graph_request(r);
+    auto const cut = r.path.find('/', 1);
+    if (cut != r.path.npos)
+        return login(r, std::string_view(r.path).substr(1, cut - 1), std::string_view(r.path).substr(cut));
+    return json_response(404, json::object{{"error", "not_found"}});
+}
+
+}  // namespace mdmd::sim

@@ -1,0 +1,105 @@
+// A simulated Entra tenant on one HTTPS origin: OpenID metadata and keys, the token endpoint, the part of Graph that
+// an MDM calls, and an API under /sim/ that tests and the demo steer it by. Strict where Entra is strict.
+#pragma once
+#include <boost/json.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/time.hpp"
+#include "directory.hpp"
+#include "faults.hpp"
+#include "jwt.hpp"
+
+namespace mdmd::sim {
+
+struct tenant_options {
+    std::string listen_address = "127.0.0.1";  // numeric
+    std::uint16_t listen_port = 0;             // 0: any free one
+    std::string tenant_id;                     // empty: a new GUID; likewise the next
+    std::string client_id;
+    std::string app_id = "https://mdm.contoso.com";
+    std::vector<std::string> secrets;  // empty: one of ours, which secret() tells
+    std::filesystem::path directory;   // tenant.json (0600) and tenant-ca.pem go there; empty: nowhere
+};
+
+// What a token shall say; see make() for what it says by itself.
+struct token_order {
+    enum class kind { user, device, app } who = kind::user;
+    std::string upn;        // of a user of the directory, for `user`
+    std::string device_id;  // claim deviceid; mandatory for `device`
+    std::string version = "2.0";
+    boost::json::object claims;  // laid over the claims; null removes one
+    boost::json::object header;
+    std::chrono::seconds lifetime{3600};
+    enum class signer { current, previous, foreign } key = signer::current;  // foreign: a key that no JWKS names
+    signature how = signature::rs256;
+};
+// {"kind","upn","device_id","version","claims","header","lifetime_s","sign_with":"current|previous|foreign|none|hs256|
+// broken"}. Errors: malformed.
+[[nodiscard]] result<token_order> parse_token_order(boost::json::object const&);
+
+// One token request or Graph call that changes something, as the tenant saw it. Never holds a secret or a token.
+struct log_entry {
+    time_point at;
+    std::string what;  // "token", "graph"
+    std::string method, path;
+    int status = 0;
+    boost::json::value body;  // of a token request: its fields but the secret
+    std::string client_request_id;
+};
+boost::json::object as_json(log_entry const&);
+
+// All functions may be called by any thread at any time after start().
+class tenant {
+public:
+    explicit tenant(tenant_options);
+    tenant(tenant const&) = delete;
+    tenant& operator=(tenant const&) = delete;
+    ~tenant();
+
+    void start();  // throws where the address cannot be had
+    void stop();
+
+    std::string url() const;     // "https://localhost:PORT": login and Graph
+    std::string ca_pem() const;  // what to trust for it
+    std::string control_token() const;
+    std::string tenant_id() const;
+    std::string client_id() const;
+    std::string app_id() const;
+    std::string secret() const;  // the first one
+
+    // Names that are there already are an error (conflict), members that are not there not_found.
+    [[nodiscard]] result<user> add_user(std::string upn, std::string display_name = {}, std::string id = {});
+    [[nodiscard]] result<group> add_group(
+        std::string name, std::vector<std::string> const& members = {}, std::string id = {});
+    [[nodiscard]] result<void> add_member(std::string const& group_id_or_name, std::string const& member);
+    // Registers a Windows device for a user. `trust`: "joined" or "workplace".
+    [[nodiscard]] result<entra_device> add_device(std::string const& upn, std::string name, std::string const& trust,
+        std::string os_version = {}, std::string os = "Windows");
+    bool remove_device(std::string const& device_id);
+    std::vector<entra_device> devices() const;
+
+    // A user's token has what Entra puts in for an MDM application: aud, iss, tid, oid, sub, scp mdm_delegation, upn
+    // or preferred_username, deviceid where one is given, and the times. Errors: not_found (user), malformed.
+    [[nodiscard]] result<std::string> make(token_order const&);
+
+    // A new current key; the previous one stays in the JWKS unless told otherwise. Returns the new kid.
+    std::string rotate_keys(bool keep_previous = true);
+    void add_secret(std::string value, time_point ends);
+    // "valid", "refused", "expired", "removed". False: no such secret.
+    bool set_secret(std::string const& value, std::string const& state);
+    void set_roles(std::set<std::string>);  // of Graph tokens from now on
+
+    void add_fault(fault_rule);
+    void clear_faults();
+    std::vector<log_entry> log() const;
+
+    struct impl;
+
+private:
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace mdmd::sim

@@ -1,0 +1,46 @@
+// What is behind a tenant: its state under one lock, and the three kinds of request that it serves.
+#pragma once
+#include <mutex>
+
+#include "http/server.hpp"
+#include "tenant.hpp"
+
+namespace mdmd::sim {
+
+struct tenant::impl {
+    explicit impl(tenant_options);
+
+    http::response handle(http::request const&);
+
+    // Login: OpenID metadata, keys, tokens. `rest` is the path behind /{tenant}. tenant_login.cpp
+    http::response login(http::request const&, std::string_view tenant_segment, std::string_view rest);
+    http::response token_endpoint(http::request const&, std::string_view tenant_segment);
+    boost::json::array jwks(bool v2) const;
+    result<std::string> make_locked(token_order const&);
+
+    // Graph: the bearer, the log, the batch. tenant_graph.cpp
+    http::response graph_request(http::request const&);
+    result<std::set<std::string>> graph_roles(http::request const&) const;
+
+    // The API under /sim/. tenant_control.cpp
+    http::response control(http::request const&);
+
+    tenant_options options;
+    std::string origin;  // https://localhost:PORT
+    std::string control_token;
+    identity authority, server_identity;
+    tenant* self = nullptr;
+
+    mutable std::mutex mutex;  // guards what follows
+    directory what;
+    std::vector<signing_key> keys;  // the current one first
+    signing_key foreign;            // in no JWKS
+    std::vector<log_entry> entries;
+    fault_list faults;
+    std::unique_ptr<http::server> server;
+};
+
+http::response json_response(int status, boost::json::value const& body);
+time_point wall_clock();
+
+}  // namespace mdmd::sim
