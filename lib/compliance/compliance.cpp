@@ -1,7 +1,9 @@
 #include "compliance/compliance.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
+#include <compare>
 #include <set>
 
 #include "config/pattern.hpp"

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <tuple>
 
 #include "config/address.hpp"
 #include "config/files.hpp"

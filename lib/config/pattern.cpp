@@ -1,7 +1,9 @@
 #include "config/pattern.hpp"
 
 #include <regex.h>
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <string_view>
 
 namespace mdmd::config {

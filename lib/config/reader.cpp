@@ -4,6 +4,8 @@
 #include <charconv>
 #include <map>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "core/text.hpp"
 
@@ -103,32 +105,32 @@ std::string section::path_of(std::string_view name) const {
     return path_.empty() ? shown : path_ + "." + shown;
 }
 
-std::pair<yaml::node, yaml::node> const* section::find(std::string_view name) const {
+yaml::entry const* section::find(std::string_view name) const {
     if (!value_) return nullptr;
-    for (auto const& entry : value_->entries)
-        if (entry.first.what == yaml::node::kind::scalar && entry.first.text == name) return &entry;
+    for (auto const& one : value_->entries)
+        if (one.key.what == yaml::node::kind::scalar && one.key.text == name) return &one;
     return nullptr;
 }
 
 section section::child(std::string_view name) {
     asked_.emplace_back(name);
-    auto const* const entry = find(name);
-    if (!entry) {
+    auto const* const found = find(name);
+    if (!found) {
         section absent(nullptr, {}, path_of(name), out_);
         absent.broken_ = broken_;
         return absent;
     }
-    return section(&entry->second, entry->first.at, path_of(name), out_);
+    return section(&found->value, found->key.at, path_of(name), out_);
 }
 
 field section::get(std::string_view name) {
     asked_.emplace_back(name);
     auto key = path_of(name);
     out_.get().asked_for(key);
-    auto const* const entry = find(name);
-    if (!entry) return {nullptr, std::move(key), at_, broken_};
-    if (entry->second.what == yaml::node::kind::broken) return {nullptr, std::move(key), entry->second.at, true};
-    return {&entry->second, std::move(key), entry->second.at, false};
+    auto const* const found = find(name);
+    if (!found) return {nullptr, std::move(key), at_, broken_};
+    if (found->value.what == yaml::node::kind::broken) return {nullptr, std::move(key), found->value.at, true};
+    return {&found->value, std::move(key), found->value.at, false};
 }
 
 void section::done() {

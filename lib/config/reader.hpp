@@ -114,7 +114,7 @@ public:
 
 private:
     std::string path_of(std::string_view name) const;
-    std::pair<yaml::node, yaml::node> const* find(std::string_view name) const;
+    yaml::entry const* find(std::string_view name) const;
 
     yaml::node const* value_;
     yaml::place at_;

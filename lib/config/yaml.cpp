@@ -4,8 +4,10 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
+#include <algorithm>
 #include <istream>
 #include <streambuf>
+#include <utility>
 
 #include "core/text.hpp"
 
@@ -133,7 +135,7 @@ private:
             parent.key = std::move(n);
         } else {
             if (n.what == node::kind::nothing) n.at = parent.key.at;
-            parent.value.entries.emplace_back(std::move(parent.key), std::move(n));
+            parent.value.entries.push_back({std::move(parent.key), std::move(n)});
             parent.key = {};
         }
     }

@@ -5,7 +5,6 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace mdmd::config::yaml {
@@ -15,6 +14,8 @@ struct place {
     int column = 1;  // 1-based, in code points
     auto operator<=>(place const&) const = default;
 };
+
+struct entry;
 
 struct node {
     enum class kind {
@@ -26,10 +27,15 @@ struct node {
     };
     kind what = kind::nothing;
     place at;
-    std::string text;                            // of a scalar
-    bool quoted = false;                         // a quoted or block scalar
-    std::vector<node> items;                     // of a list
-    std::vector<std::pair<node, node>> entries;  // of a mapping, in order; keys may repeat
+    std::string text;            // of a scalar
+    bool quoted = false;         // a quoted or block scalar
+    std::vector<node> items;     // of a list
+    std::vector<entry> entries;  // of a mapping, in order; keys may repeat
+};
+
+struct entry {
+    node key;
+    node value;
 };
 
 // A mistake of form, never with more of the text in it than a key's name.

@@ -1,8 +1,9 @@
 #include "policy/policy.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <set>
+#include <utility>
 
 #include "config/node_uri.hpp"
 #include "core/text.hpp"
