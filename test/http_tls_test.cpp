@@ -1,5 +1,5 @@
-#include <future>
 #include <openssl/ssl.h>
+#include <future>
 
 #include "core/text.hpp"
 #include "http/client.hpp"
@@ -23,6 +23,7 @@ struct device {
     std::string suites{};
     std::string alpn{};
     std::string host = "x";
+    bool leaves = false;  // goes after the answer without a word, instead of letting the server close
 
     struct outcome {
         bool connected = false;
@@ -69,13 +70,16 @@ struct device {
         SSL_get0_alpn_selected(tls.get(), &chosen, &chosen_size);
         if (chosen_size > 0) out.alpn.assign(reinterpret_cast<char const*>(chosen), chosen_size);
 
-        auto const request = fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host);
+        auto const request =
+            fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nConnection: {}\r\n\r\n", host, leaves ? "keep-alive" : "close");
         SSL_write(tls.get(), request.data(), static_cast<int>(request.size()));
         char piece[4096];
-        for (int n = 0; (n = SSL_read(tls.get(), piece, sizeof piece)) > 0;)
+        for (int n = 0; (n = SSL_read(tls.get(), piece, sizeof piece)) > 0;) {
             out.answer.append(piece, static_cast<std::size_t>(n));
+            if (leaves && out.answer.find("\r\n\r\n") != out.answer.npos) break;
+        }
         out.session.reset(SSL_get1_session(tls.get()));
-        // The connection goes without close_notify, as with many real clients; the session must survive that.
+        // No close_notify is sent; OpenSSL would otherwise take its side of the session for broken.
         SSL_set_shutdown(tls.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         return out;
     }
@@ -87,7 +91,7 @@ struct two_sites {
     test::key_pair open_leaf = test::make_certificate({.name = "open", .alternative_names = "DNS:open.test"});
     test::key_pair mutual_leaf = test::make_certificate({.name = "mutual", .alternative_names = "DNS:mutual.test"});
     test::key_pair own = test::make_certificate({.name = "device", .usage = "clientAuth"}, &authority);
-    http::server server{1, 2};
+    http::server server;
     std::uint16_t port = 0;
 
     http::tls_identity mutual_identity() const {
@@ -98,7 +102,8 @@ struct two_sites {
             return http::response{.headers = {}, .body = fmt::format("{} {}", site, hex(r.peer_certificate))};
         };
     }
-    two_sites() {
+    two_sites() : two_sites(http::limits{}) {}
+    explicit two_sites(http::limits const& limit) : server(1, 2, limit) {
         auto const open = http::make_tls({open_leaf.certificate_pem, open_leaf.key_pem(), {}});
         auto const mutual = http::make_tls(mutual_identity());
         port = server.listen("127.0.0.1", 0,
@@ -159,6 +164,18 @@ TEST_CASE_METHOD(two_sites, "a resumed session still has its certificate", "[htt
     CHECK(again.resumed);
     CHECK_THAT(again.answer, Catch::EndsWith(mutual_answer()));
     CHECK(SSL_SESSION_has_ticket(first.session.get()) == (d.version == TLS1_3_VERSION));  // there only a name for it
+}
+
+TEST_CASE("a client that hangs up without a word can resume nevertheless", "[http]") {
+    // One connection at a time: the second is accepted when the server has seen the first one's end.
+    two_sites there({.connections = 1});
+    device const d{.certificate = &there.own,
+        .server_name = "mutual.test",
+        .version = GENERATE(from_range(versions)),
+        .leaves = true};
+    auto const first = d.ask(there.port);
+    REQUIRE(first.session);
+    CHECK(d.ask(there.port, first.session.get()).resumed);
 }
 
 TEST_CASE_METHOD(two_sites, "a session of one site opens no other", "[http]") {

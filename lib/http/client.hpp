@@ -12,14 +12,14 @@
 namespace mdmd::http {
 
 struct client_options {
-    std::string extra_roots_pem;     // trusted besides the system's roots
+    std::string extra_roots_pem;  // trusted besides the system's roots
     bool system_roots = true;
-    std::string certificate_pem;     // a client certificate with its chain, and its key
+    std::string certificate_pem;  // a client certificate with its chain, and its key
     secret key_pem;
     std::map<std::string, std::string> connect_to;  // "host:port" -> "address:port": where to connect instead of
                                                     // asking DNS; name checks stay with the host
-    std::filesystem::path unix_socket;  // every call goes there, whatever its URL's host
-    std::size_t answer_bytes = 4 * 1024 * 1024;  // body limit
+    std::filesystem::path unix_socket;              // every call goes there, whatever its URL's host
+    std::size_t answer_bytes = 4 * 1024 * 1024;     // body limit
     std::string user_agent = "mdmd";
 };
 

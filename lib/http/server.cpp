@@ -148,7 +148,6 @@ void server::impl::close_listeners() {
 void server::impl::on_every_session(void (session::*end)()) {
     for (auto& one : loops) {
         net::post(one->io, [&loop = *one, end] {
-            loop.stopping = true;
             for (auto* const s : loop.live) (s->*end)();
         });
     }
@@ -163,6 +162,7 @@ void server::impl::stop(std::chrono::milliseconds grace) {
     }
     auto const until = std::chrono::steady_clock::now() + grace;
     net::post(first(), [this] { close_listeners(); });
+    for (auto& one : loops) one->stopping = true;
     on_every_session(&session::drain);
     if (!admissions->wait_empty(until)) {
         on_every_session(&session::cut);

@@ -1,5 +1,6 @@
 // One connection of a listener: requests in, answers out, until one side has had enough.
 #pragma once
+#include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <set>
@@ -22,9 +23,9 @@ class session;
 // One I/O thread. Each has an io_context of its own, so that all of a connection happens on one thread, without
 // strands and without locks.
 struct io_loop {
-    std::set<session*> live{};  // touched on the loop's own thread only
-    bool stopping = false;      // likewise
-    net::io_context io{1};      // last, so that it goes first, and with it what is left of the sessions
+    std::set<session*> live{};           // touched on the loop's own thread only
+    std::atomic<bool> stopping = false;  // set at once by stop(), so that no answer after it promises to go on
+    net::io_context io{1};               // last, so that it goes first, and with it what is left of the sessions
 };
 
 // Counts connections in; a token of it stays with the connection.
