@@ -45,12 +45,13 @@ public:
             }
             auto const number = report_.messages;
             auto const& f = setup_.faults;
-            if (number == f.abort_at)
-                body = begin() + alert({.code = 1223, .type = {}, .data = {}, .format = {}, .source = {}});
-            std::string held_back;
+            if (number == f.abort_at) {
+                begin();
+                body = alert({.code = 1223, .type = {}, .data = {}, .format = {}, .source = {}});
+            }
             bool const without_final = number == f.without_final_at && number != f.abort_at;
             auto const answer = send(number, body, !without_final);
-            if (!answer) break;
+            if (!answer || !failure().empty()) break;
             if (number == f.wrong_session_at) break;
             if (number == f.abort_at) {
                 if (answer->has_commands()) violation("commands after the device aborted the session");
@@ -62,7 +63,8 @@ public:
                 if (answer->has_commands()) violation("commands before the device's package was complete");
                 if (answer->final) violation("Final although the device's package was incomplete");
                 if (!answer->has_alert(1222)) violation("no Alert 1222 although the device's package was incomplete");
-                body = begin() + status_of_header(answer->msg_id, 200);
+                begin();
+                body = status_of_header(answer->msg_id, 200);
                 if (answer->has_alert(1222)) body += statuses_of_alerts(*answer);
                 continue;
             }
@@ -75,10 +77,7 @@ public:
                 report_.failure = "the server aborted the session";
                 break;
             }
-            if (!answer->has_commands()) {
-                ended_ = true;
-                break;
-            }
+            if (!answer->has_commands()) break;
             body = carry_out(*answer);
         }
         if (!report_.violations.empty() && report_.failure.empty()) report_.failure = report_.violations.front();
@@ -94,10 +93,10 @@ private:
         report_.violations.push_back(fmt::format("answer to message {}: {}", report_.messages, what));
     }
 
-    std::string begin() {
-        next_id_ = 1;
+    // A new message: nothing is in it yet, and its CmdIDs count from `first_id`.
+    void begin(int first_id = 1) {
+        next_id_ = first_id;
         sent_.clear();
-        return {};
     }
 
     int take_id(std::string name, bool must_be_answered = true) {
@@ -119,8 +118,8 @@ private:
     }
 
     std::string first_package() {
-        auto out = begin();
-        next_id_ = 2;  // as Windows counts
+        begin(2);  // as Windows counts
+        std::string out;
         out +=
             alert({.code = setup_.server_initiated ? 1200 : 1201, .type = {}, .data = {}, .format = {}, .source = {}});
         if (!setup_.login_status.empty())
@@ -278,10 +277,8 @@ private:
     bool challenged(server_message const& m) {
         auto const& head = m.statuses.front();
         if (!head.next_nonce.empty()) report_.next_nonce = head.next_nonce;
-        if (head.code == 212 || head.code == 200) {
-            if (head.code == 212) authenticating_ = false;
-            return false;
-        }
+        if (head.code == 212) authenticating_ = false;
+        if (head.code != 401 && head.code != 407) return false;
         if (!setup_.digest) {
             report_.failure = fmt::format("the server wants credentials ({}), and we have none", head.code);
             return false;
@@ -297,7 +294,8 @@ private:
     }
 
     std::string carry_out(server_message const& m) {
-        auto out = begin() + status_of_header(m.msg_id, 200);
+        begin();
+        auto out = status_of_header(m.msg_id, 200);
         late_results_.clear();
         for (auto const& c : m.commands) {
             if (c.name == "Alert")
@@ -420,7 +418,6 @@ private:
     bool authenticating_ = false;
     std::string nonce_;
     int challenges_ = 0;
-    bool ended_ = false;
 };
 
 }  // namespace
