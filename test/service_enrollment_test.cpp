@@ -175,9 +175,14 @@ TEST_CASE_METHOD(appliance_fixture, "every refusal has its fault and its event, 
         {"old Windows", [](auto& c, auto&) { c.settings.enrollment.min_os_version = parse_os_version("10.0.30000"); },
             "<ErrorType>DeviceNotSupported<", "deviceNotSupported"},
         {"bad request", [](auto&, auto& e) { e.csr = "x"; }, ">s:CertificateRequest<", "badRequest"},
-        {"renewal", [](auto&, auto& e) { e.request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Renew"; },
+        {"renewal",
+            [](auto&, auto& e) {
+                e.request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Renew";
+                e.binary_type = "PKCS7";
+            },
             "<ErrorType>NotSupported<", "featureNotSupported"},
-        {"bad token", [](auto&, auto& e) { e.token += "x"; }, ">s:Authentication<", "authentication"},
+        {"bad token", [](auto&, auto& e) { e.token.replace(e.token.size() - 8, 4, "AAAA"); }, ">s:Authentication<",
+            "authentication"},
         {"no token", [](auto&, auto& e) { e.token = "nonsense"; }, ">a:InvalidSecurity<", "authentication"},
         {"cap", [](auto& c, auto&) { c.settings.enrollment.max_devices_per_user = 0; }, "<ErrorType>DeviceCapReached<",
             "enrollmentRestrictionsEnforced"},

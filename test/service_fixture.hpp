@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <mutex>
 
+#include "core/log.hpp"
 #include "core/random.hpp"
 #include "service/appliance.hpp"
 #include "service/operate.hpp"
@@ -137,6 +138,8 @@ struct fake_tenant {
 };
 
 struct appliance_fixture {
+    appliance_fixture() { log::configure(log::level::error); }
+
     scratch folder;
     manual_clock time{from_ms(1'800'000'000'000)};
     std::shared_ptr<fake_tenant> tenant = std::make_shared<fake_tenant>();
@@ -219,6 +222,7 @@ struct appliance_fixture {
         std::string os_version = "10.0.22631.3447";
         std::string extra_items = "";
         std::string request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue";
+        std::string binary_type = "PKCS10";
     };
     static std::string rst(enrollment const& e) {
         auto const item = [](std::string_view name, std::string_view value) {
@@ -226,12 +230,13 @@ struct appliance_fixture {
         };
         constexpr auto wsse = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
         return fmt::format(
-            R"(<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:wsse="{0}" xmlns:wst="http://docs.oasis-open.org/ws-sx/ws-trust/200512" xmlns:ac="http://schemas.xmlsoap.org/ws/2006/12/authorization"><s:Header><a:Action s:mustUnderstand="1">http://schemas.microsoft.com/windows/pki/2009/01/enrollment/RST/wstep</a:Action><a:MessageID>urn:uuid:0d5a1441-5891-453b-becf-a2e5f6ea3749</a:MessageID><wsse:Security s:mustUnderstand="1"><wsse:BinarySecurityToken ValueType="urn:ietf:params:oauth:token-type:jwt" EncodingType="{0}#base64binary">{1}</wsse:BinarySecurityToken></wsse:Security></s:Header><s:Body><wst:RequestSecurityToken><wst:TokenType>http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken</wst:TokenType><wst:RequestType>{2}</wst:RequestType><wsse:BinarySecurityToken ValueType="http://schemas.microsoft.com/windows/pki/2009/01/enrollment#PKCS10" EncodingType="{0}#base64binary">{3}</wsse:BinarySecurityToken><ac:AdditionalContext>{4}</ac:AdditionalContext></wst:RequestSecurityToken></s:Body></s:Envelope>)",
+            R"(<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:wsse="{0}" xmlns:wst="http://docs.oasis-open.org/ws-sx/ws-trust/200512" xmlns:ac="http://schemas.xmlsoap.org/ws/2006/12/authorization"><s:Header><a:Action s:mustUnderstand="1">http://schemas.microsoft.com/windows/pki/2009/01/enrollment/RST/wstep</a:Action><a:MessageID>urn:uuid:0d5a1441-5891-453b-becf-a2e5f6ea3749</a:MessageID><wsse:Security s:mustUnderstand="1"><wsse:BinarySecurityToken ValueType="urn:ietf:params:oauth:token-type:jwt" EncodingType="{0}#base64binary">{1}</wsse:BinarySecurityToken></wsse:Security></s:Header><s:Body><wst:RequestSecurityToken><wst:TokenType>http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken</wst:TokenType><wst:RequestType>{2}</wst:RequestType><wsse:BinarySecurityToken ValueType="http://schemas.microsoft.com/windows/pki/2009/01/enrollment#{5}" EncodingType="{0}#base64binary">{3}</wsse:BinarySecurityToken><ac:AdditionalContext>{4}</ac:AdditionalContext></wst:RequestSecurityToken></s:Body></s:Envelope>)",
             wsse, base64(e.token), e.request_type, base64(e.csr),
             item("EnrollmentType", e.corporate ? "Device" : "Full") + item("DeviceType", "CIMClient_Windows") +
                 item("DeviceID", e.device_id) + item("OSVersion", e.os_version) + item("OSEdition", "4") +
                 item("DeviceName", "PC1") + item("HWDevID", e.hardware) + item("EnrollmentData", e.blob) +
-                e.extra_items);
+                e.extra_items,
+            e.binary_type);
     }
     http::response enroll(enrollment const& e) {
         return appliance->enroll.enroll(request("POST", "/EnrollmentServer/Enrollment.svc", rst(e)));

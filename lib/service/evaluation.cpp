@@ -17,7 +17,8 @@ std::string to_json(std::vector<compliance::reason> const& reasons) {
 
 std::vector<compliance::reason> reasons_from(std::string const& text) {
     std::vector<compliance::reason> all;
-    for (auto const& v : boost::json::parse(text).as_array()) {
+    auto const parsed = boost::json::parse(text);
+    for (auto const& v : parsed.as_array()) {
         auto const& o = v.as_object();
         auto const field = [&](char const* key) { return std::string(o.at(key).as_string()); };
         all.push_back({field("policy"), field("rule"), field("uri"), field("wanted"), field("found")});

@@ -237,7 +237,7 @@ http::response management::converse(store::device const& device, http::request c
         log::debug("the last reply is sent again", {{"session", message->hdr.session_id}});
         return {200, {{"Content-Type", std::string(content_type)}}, last->reply};
     }
-    if (same_ids) before = {};
+    if (message->hdr.msg_id == 1) before = {};  // a session begins, whatever its number was used for before
 
     auto const intake = omadm::receive(before.dm, *message);
     if (!intake) {

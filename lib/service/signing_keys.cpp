@@ -107,7 +107,11 @@ result<entra::identity> signing_keys::verify(std::string_view token) {
     if (got || (got.error().code != errc::not_found && got.error().code != errc::unavailable)) return got;
     {
         std::scoped_lock const lock(mutex_);
-        if (!policy_.unknown_kid_allows(context_.time.now())) return got;
+        // Without any keys it is the steady refresh that is due, or waits out a failure; an unknown key has its own
+        // allowance.
+        auto const now = context_.time.now();
+        bool const none = got.error().code == errc::unavailable;
+        if (none ? !policy_.due(now) : !policy_.unknown_kid_allows(now)) return got;
     }
     refresh();
     return check();
