@@ -313,6 +313,7 @@ TEST_CASE("no message holds a key, whatever is wrong with it", "[config]") {
     auto const said = in.problems();
     CAPTURE(said);
     CHECK_THAT(said, !Catch::Contains("cret"));
+    CHECK_THAT(said, !Catch::Contains("character: "));  // yaml-cpp would show the one after a backslash
     for (auto const& w : got.warnings) CHECK_THAT(w, !Catch::Contains("cret"));
 }
 

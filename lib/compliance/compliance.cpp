@@ -55,7 +55,7 @@ std::optional<std::strong_ordering> order(std::string_view a, std::string_view b
 }
 
 bool equal(std::string_view a, std::string_view b) {
-    if (auto const by_number = order(a, b)) return *by_number == 0;
+    if (auto const by_number = order(a, b)) return std::is_eq(*by_number);
     if (auto const x = truth(a), y = truth(b); x && y) return *x == *y;
     return a == b;
 }
@@ -71,10 +71,10 @@ std::optional<bool> holds(config::uri_rule const& rule, std::string_view found) 
     switch (rule.op) {
         case comparison::eq: return equal(found, wanted);
         case comparison::ne: return !equal(found, wanted);
-        case comparison::lt: return ordered([](auto o) { return o < 0; });
-        case comparison::le: return ordered([](auto o) { return o <= 0; });
-        case comparison::gt: return ordered([](auto o) { return o > 0; });
-        case comparison::ge: return ordered([](auto o) { return o >= 0; });
+        case comparison::lt: return ordered([](std::strong_ordering o) { return std::is_lt(o); });
+        case comparison::le: return ordered([](std::strong_ordering o) { return std::is_lteq(o); });
+        case comparison::gt: return ordered([](std::strong_ordering o) { return std::is_gt(o); });
+        case comparison::ge: return ordered([](std::strong_ordering o) { return std::is_gteq(o); });
         case comparison::in:
             return std::any_of(
                 rule.values.begin(), rule.values.end(), [&](std::string const& v) { return equal(found, trim(v)); });

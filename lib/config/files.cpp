@@ -14,7 +14,7 @@
 namespace mdmd::config {
 namespace {
 
-constexpr std::size_t most_bytes = 1024 * 1024;
+constexpr std::size_t most_bytes = std::size_t{1024} * 1024;
 
 class descriptor {
 public:
@@ -63,7 +63,7 @@ result<std::string> read_file(std::filesystem::path const& file, readers who) {
 
     std::string text;
     for (std::size_t used = 0;;) {
-        text.resize(std::min(used + 64 * 1024, most_bytes + 1));
+        text.resize(std::min(used + std::size_t{64} * 1024, most_bytes + 1));
         auto const n = ::read(in.get(), text.data() + used, text.size() - used);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return unreadable(file, errno);

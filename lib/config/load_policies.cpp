@@ -12,7 +12,7 @@
 namespace mdmd::config {
 namespace {
 
-constexpr std::size_t most_value = 256 * 1024;  // bytes: half of what one message to a device may hold
+constexpr std::size_t most_value = std::size_t{256} * 1024;  // bytes: half of what one message to a device may hold
 constexpr std::chrono::seconds most_grace = std::chrono::days(365);
 constexpr std::size_t most_name = 100;  // bytes
 

@@ -14,7 +14,7 @@
 namespace mdmd::config::yaml {
 namespace {
 
-constexpr std::size_t most_bytes = 1024 * 1024;
+constexpr std::size_t most_bytes = std::size_t{1024} * 1024;
 constexpr std::size_t most_levels = 32;
 constexpr std::size_t most_nodes = 50'000;
 

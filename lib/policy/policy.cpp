@@ -37,12 +37,9 @@ bool on_device(setting_record const& r) {
 
 omadm::command write(setting_record const& r, std::string const& canonical) {
     omadm::command out;
-    if (on_device(r) || r.status == 418)
-        out.what = omadm::verb::replace;
-    else if (r.status != 404 && canonical.starts_with(policy_csp))
-        out.what = omadm::verb::replace;
-    else
-        out.what = omadm::verb::add;
+    // Windows takes a Replace of a Policy CSP leaf as an upsert, unless it has just said otherwise.
+    bool const upsert = r.status != 404 && canonical.starts_with(policy_csp);
+    out.what = on_device(r) || r.status == 418 || upsert ? omadm::verb::replace : omadm::verb::add;
     out.uri = r.wanted.uri;
     out.format = r.wanted.format;
     if (has_value(r.wanted)) {
@@ -145,17 +142,18 @@ std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& 
     }
     r.state = setting_state::pending;
     if (is_passing(o.status)) return std::nullopt;
-    // "Already there" and "not there" are answered by the other verb, unless the one before said the opposite: a
-    // device that says both is asked again in its next session, not for ever in this one.
+    // "Already there" and "not there" are answered by the other verb. A device that says the one after the other is
+    // asked again in its next session, not for ever in this one.
     auto again = o.sent;
     if (o.sent.what == omadm::verb::add && o.status == 418) {
         again.what = omadm::verb::replace;
-        return before == 404 ? std::nullopt : std::optional(keyed(uri, std::move(again)));
+        return keyed(uri, std::move(again));
     }
     if (o.sent.what == omadm::verb::replace && o.status == 404) {
         r.reported.reset();
+        if (before == 418) return std::nullopt;
         again.what = omadm::verb::add;
-        return before == 418 ? std::nullopt : std::optional(keyed(uri, std::move(again)));
+        return keyed(uri, std::move(again));
     }
     r.state = setting_state::failed;
     return std::nullopt;
