@@ -207,9 +207,9 @@ TEST_CASE("nobody listening is said so", "[http]") {
 }
 
 TEST_CASE("a call ends when its time is up, whatever drips in", "[http]") {
-    http::server slow(1, 2);
     std::promise<void> leave;
     auto const released = leave.get_future().share();
+    http::server slow(1, 2);  // goes first, and with it the handler that waits
     auto const port = slow.listen("127.0.0.1", 0, {{.host = {}, .tls = nullptr, .handle = [&](auto const&) {
                                                         released.wait();
                                                         return http::response{};

@@ -391,12 +391,12 @@ client::~client() = default;
 result<response> client::send(call const& c) { return impl_->send(c); }
 
 void client::close_idle() {
-    std::promise<void> done;
-    net::post(impl_->io, [&] {
+    auto const done = std::make_shared<std::promise<void>>();  // shared: set_value may outlast the waiting
+    net::post(impl_->io, [this, done] {
         impl_->pool.clear();
-        done.set_value();
+        done->set_value();
     });
-    done.get_future().wait();
+    done->get_future().wait();
 }
 
 }  // namespace mdmd::http
