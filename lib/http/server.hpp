@@ -42,8 +42,9 @@ struct site {
     bool chunked_allowed = false;  // device endpoints refuse chunked request bodies altogether
 };
 
-// Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets, an in-process
-// session cache. Errors: malformed (unreadable PEM), conflict (the key is not the certificate's).
+// Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets; sessions
+// are kept in the process, by address, and outlive a change of certificates. Errors: malformed (unreadable PEM),
+// conflict (the key is not the certificate's).
 [[nodiscard]] result<std::shared_ptr<tls_context>> make_tls(tls_identity const&);
 
 class server {
@@ -62,10 +63,12 @@ public:
     void start();
 
     // Gives a site new certificates: connections from now on use them. `host` as in the site.
+    // Throws std::runtime_error (as make_tls would refuse) or std::invalid_argument (no such TLS site), and then
+    // changes nothing.
     void replace_tls(std::string const& host, tls_identity const&);
 
     // No new connections; requests that have begun are finished, up to `grace`; idle connections are closed.
-    // Returns when nothing runs any more.
+    // Returns when nothing runs any more; a handler at work is waited for, however long it takes.
     void stop(std::chrono::milliseconds grace);
 
     struct impl;
