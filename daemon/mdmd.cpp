@@ -107,7 +107,7 @@ public:
             s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
         http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
             daemon::management_routes(appliance_)};
-        if (s.server.listen == s.server.management_listen) {
+        if (s.server.listen == s.server.management_listen && s.server.listen.port != 0) {
             listen("public and management", s.server.listen, {public_site, management_site});
         } else {
             listen("public", s.server.listen, {public_site});

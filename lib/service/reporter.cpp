@@ -126,7 +126,8 @@ reporter::step reporter::report_one(store::report const& sent, std::string& why)
         return as_answer(
             context_.call(entra::report_compliance(app, *token, object_id, sent.is_managed, sent.is_compliant, flow)));
     };
-    auto const answer = ask();
+    auto answer = ask();
+    answer.sent = compliance::told{sent.is_managed, sent.is_compliant};
     if (answer.status == 401) token_.drop();
     bool const done = answer.status == 204;
     if (done)
@@ -139,17 +140,15 @@ reporter::step reporter::report_one(store::report const& sent, std::string& why)
                 {"code", answer.code}, {"reason", answer.message}});
     auto const now = context_.time.now();
     context_.db.write([&](store::connection& db) {
-        // Something else may have been decided while this was on its way: then that is still to be told.
-        auto current = store::find_report(db, sent.device_id);
+        auto const current = store::find_report(db, sent.device_id);
         if (!current) return;
         auto r = to_report(*current);
-        r.object_id = object_id;
-        bool const still = current->is_managed == sent.is_managed && current->is_compliant == sent.is_compliant &&
-                           current->entra_device_id == sent.entra_device_id;
-        if (still)
+        if (current->entra_device_id == sent.entra_device_id) {
+            r.object_id = object_id;
             r = compliance::answered(r, answer, jitter(), now, config->settings.compliance.refresh);
-        else if (current->entra_device_id != sent.entra_device_id)
-            r.object_id.clear();
+        } else {
+            r.object_id.clear();  // it is about another device of Entra's now
+        }
         store::put_report(db, to_stored(sent.device_id, current->entra_device_id, r));
     });
     return done ? step::sent : step::failed;
