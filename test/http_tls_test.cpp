@@ -266,6 +266,25 @@ TEST_CASE_METHOD(two_sites, "new certificates serve new connections and leave th
     }
 }
 
+TEST_CASE_METHOD(
+    two_sites, "two listeners of one name keep their kind when certificates are renewed", "[http][security]") {
+    http::server pair(1, 1);
+    auto const plain = pair.listen("127.0.0.1", 0,
+        {{.host = "one.test",
+            .tls = http::make_tls({mutual_leaf.certificate_pem, mutual_leaf.key_pem(), {}}).value(),
+            .handle = two_sites::says("plain")}});
+    auto const mutual = pair.listen("127.0.0.1", 0,
+        {{.host = "one.test", .tls = http::make_tls(mutual_identity()).value(), .handle = two_sites::says("mutual")}});
+    pair.start();
+    auto const renewed = test::make_certificate({.name = "one", .alternative_names = "DNS:one.test"});
+    pair.replace_tls("one.test", {renewed.certificate_pem, renewed.key_pem(), ""});
+    pair.replace_tls("one.test", {renewed.certificate_pem, renewed.key_pem(), authority.certificate_pem});
+    CHECK(device{.server_name = "one.test"}.ask(plain).server_certificate == renewed.certificate_der);
+    CHECK_FALSE(device{.server_name = "one.test"}.ask(plain).answer.empty());
+    CHECK(device{.server_name = "one.test"}.ask(mutual).answer.empty());
+    CHECK_FALSE(device{.certificate = &own, .server_name = "one.test"}.ask(mutual).answer.empty());
+}
+
 TEST_CASE("a handshake has its time and no more", "[http]") {
     auto const leaf = test::make_certificate({.name = "x"});
     http::server server(1, 1, {.handshake = 200ms});

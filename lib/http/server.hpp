@@ -62,7 +62,8 @@ public:
     void listen_unix(std::filesystem::path const&, unsigned mode, handler);
     void start();
 
-    // Gives a site new certificates: connections from now on use them. `host` as in the site.
+    // Gives the sites of that host new certificates: connections from now on use them. Sites that ask for client
+    // certificates take an identity with a client authority, the others one without: two listeners may share a name.
     // Throws std::runtime_error (as make_tls would refuse) or std::invalid_argument (no such TLS site), and then
     // changes nothing.
     void replace_tls(std::string const& host, tls_identity const&);

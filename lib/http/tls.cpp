@@ -222,7 +222,7 @@ bool tls_front::replace(std::string const& host, std::shared_ptr<tls_context> co
     std::scoped_lock const lock(mutex_);
     bool found = false;
     for (auto& m : members_) {
-        if (!iequals(m.host, host)) continue;
+        if (!iequals(m.host, host) || m.tls->client_certificates() != tls->client_certificates()) continue;
         m.tls = tls;
         found = true;
     }
