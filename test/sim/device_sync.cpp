@@ -49,6 +49,7 @@ session_report device::sync(sync_options const& o) {
     session_setup setup;
     setup.management_url = d.management_url;
     setup.device_id = d.device_id;
+    setup.provider_id = d.provider_id;
     setup.session_id = ++d.last_session;
     setup.login_status = o.login_status;
     setup.alerts = o.alerts;

@@ -30,8 +30,9 @@ class session {
 public:
     session(session_setup const& s, csp_tree& tree, exchange const& post, on_exec const& done)
         : setup_(s), tree_(tree), post_(post), exec_done_(done) {
-        if (auto const* const level =
-                tree_.find(fmt::format("./Device/Vendor/MSFT/DMClient/Provider/{}/SyncApplicationVersion", "mdmd")))
+        auto const node =
+            fmt::format("./Device/Vendor/MSFT/DMClient/Provider/{}/SyncApplicationVersion", s.provider_id);
+        if (auto const* const level = tree_.find(node))
             tells_original_error_ = !level->value.empty() && level->value.front() >= '3';
     }
 

@@ -39,6 +39,7 @@ struct digest_credentials {
 struct session_setup {
     std::string management_url;  // without a query
     std::string device_id;
+    std::string provider_id;  // whose account it is: PROVIDER-ID
     int session_id = 1;
     std::string login_status = "user";  // user, others, none; empty: no such alert
     std::vector<client_alert> alerts;

@@ -31,8 +31,7 @@ tenant::impl::impl(tenant_options o)
     : options(std::move(o)),
       control_token(base64url(random_bytes(32))),
       authority(make_authority("Simulated tenant root")),
-      server_identity(make_server(authority, {"localhost", "127.0.0.1"})),
-      foreign(make_signing_key()) {
+      server_identity(make_server(authority, {"localhost", "127.0.0.1"})) {
     if (options.tenant_id.empty()) options.tenant_id = new_guid();
     if (options.client_id.empty()) options.client_id = new_guid();
     options.tenant_id = lower(options.tenant_id);
@@ -156,7 +155,8 @@ std::string tenant::rotate_keys(bool keep_previous) {
     auto fresh = make_signing_key();
     std::scoped_lock const lock(impl_->mutex);
     impl_->keys.insert(impl_->keys.begin(), std::move(fresh));
-    impl_->keys.resize(std::min<std::size_t>(impl_->keys.size(), keep_previous ? 3 : 1), impl_->foreign);
+    auto const kept = std::min<std::size_t>(impl_->keys.size(), keep_previous ? 3 : 1);
+    impl_->keys.erase(impl_->keys.begin() + static_cast<std::ptrdiff_t>(kept), impl_->keys.end());
     return impl_->keys.front().kid;
 }
 

@@ -169,7 +169,8 @@ result<std::string> tenant::impl::make_locked(token_order const& order) {
             break;
     }
     overlay(claims, order.claims);
-    auto const& key = order.key == token_order::signer::foreign                       ? foreign
+    if (order.key == token_order::signer::foreign && !foreign) foreign = make_signing_key();
+    auto const& key = order.key == token_order::signer::foreign                       ? *foreign
                       : order.key == token_order::signer::previous && keys.size() > 1 ? keys[1]
                                                                                       : keys.front();
     return make_token(key, claims, order.how, order.header);

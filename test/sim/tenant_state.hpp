@@ -33,8 +33,8 @@ struct tenant::impl {
 
     mutable std::mutex mutex;  // guards what follows
     directory what;
-    std::vector<signing_key> keys;  // the current one first
-    signing_key foreign;            // in no JWKS
+    std::vector<signing_key> keys;       // the current one first
+    std::optional<signing_key> foreign;  // in no JWKS; made when it is first asked for
     std::vector<log_entry> entries;
     fault_list faults;
     std::unique_ptr<http::server> server;
