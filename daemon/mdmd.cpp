@@ -37,14 +37,16 @@ loaded_configuration load(std::filesystem::path const& file) {
     got.warnings = settings.warnings;
     for (auto const& p : settings.problems) got.problems.push_back(p.line_text());
     if (!settings.value) return got;
-    for (auto const& [key, identity] : {std::pair{"server.tls_key", public_identity(*settings.value)},
-             std::pair{"admin.tls_key",
-                 http::tls_identity{settings.value->admin.certificate_pem, settings.value->admin.key_pem, ""}}}) {
-        if (identity.certificate_pem.empty()) continue;
+    auto const check_pair = [&](std::string const& key, config::position at, http::tls_identity const& identity) {
+        if (identity.certificate_pem.empty()) return;
         if (auto const tls = http::make_tls(identity); !tls)
-            got.problems.push_back(fmt::format("{}: {}: expected the private key of the certificate, got: {}",
-                file.filename().string(), key, tls.error().detail));
-    }
+            got.problems.push_back(config::problem{file, at.line, at.column, key,
+                fmt::format("expected the private key of the certificate, got: {}", tls.error().detail)}
+                                       .line_text());
+    };
+    auto const& s = *settings.value;
+    check_pair("server.tls_key", s.server.tls_key_at, public_identity(s));
+    check_pair("admin.tls_key", s.admin.tls_key_at, {s.admin.certificate_pem, s.admin.key_pem, ""});
     auto policies = config::load_policies(settings.value->policies_dir);
     for (auto const& p : policies.problems) got.problems.push_back(p.line_text());
     if (!got.problems.empty()) return got;

@@ -193,6 +193,7 @@ void read_server(section s, context const& in, settings& into) {
     if (auto pem = content(s, in, key, read_private_key)) {
         e.key_pem = std::move(*pem);
         e.tls_key = resolve(in, key.value->text);
+        e.tls_key_at = {key.at.line, key.at.column};
     }
     s.done();
 }
@@ -219,7 +220,10 @@ void read_admin(section s, context const& in, settings& into) {
     auto const certificate = s.get("tls_certificate");
     auto const key = s.get("tls_key");
     if (auto pem = content(s, in, certificate, read_certificate)) e.certificate_pem = std::move(*pem);
-    if (auto pem = content(s, in, key, read_private_key)) e.key_pem = std::move(*pem);
+    if (auto pem = content(s, in, key, read_private_key)) {
+        e.key_pem = std::move(*pem);
+        e.tls_key_at = {key.at.line, key.at.column};
+    }
     auto const why =
         e.listen.loopback() ? std::string() : fmt::format(" (admin.listen {} is not loopback)", e.listen.text());
     if (!certificate && (key || !why.empty())) s.missing(certificate, "a certificate for admin.listen" + why);

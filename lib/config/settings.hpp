@@ -25,6 +25,11 @@ struct endpoint {
     bool operator==(endpoint const&) const = default;
 };
 
+// Where a value stands in the file, 1-based: for what only a later check can find wrong with it.
+struct position {
+    int line = 0, column = 0;
+};
+
 // An https URL without query and fragment, its parts checked.
 struct url {
     std::string text;  // without a trailing slash
@@ -58,6 +63,7 @@ struct settings {
         endpoint management_listen;
         std::filesystem::path tls_certificate;
         std::filesystem::path tls_key;
+        position tls_key_at;
         std::string certificate_pem;  // their content
         secret key_pem;
     } server;
@@ -67,6 +73,7 @@ struct settings {
         endpoint listen{"127.0.0.1", 8080};
         std::string certificate_pem;  // empty: plain HTTP (loopback only)
         secret key_pem;
+        position tls_key_at;
     } admin;
 
     struct {
