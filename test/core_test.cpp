@@ -128,6 +128,13 @@ TEST_CASE("UTF-8 is judged as the standard does", "[core]") {
     CHECK_FALSE(is_utf8(bad));
 }
 
+TEST_CASE("text is cut between characters", "[core]") {
+    CHECK(cut_utf8("abc", 3) == "abc");
+    CHECK(cut_utf8("abc", 2) == "ab");
+    CHECK(cut_utf8("a\xe2\x82\xac", 3) == "a");
+    CHECK(cut_utf8("\xf0\x9f\x98\x80", 3).empty());
+}
+
 TEST_CASE("a secret leaves nothing behind when it is moved from", "[core][security]") {
     secret a(std::string(64, 's'));
     secret const b(std::move(a));

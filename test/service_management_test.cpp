@@ -307,3 +307,37 @@ TEST_CASE_METHOD(
     CHECK(messages > 3);
     CHECK(tree["./Device/Vendor/MSFT/Policy/Config/Area/Policy39"] == "39");
 }
+
+TEST_CASE_METHOD(session_fixture, "a device cannot fill the store with what it says of itself", "[service][security]") {
+    std::string items;
+    for (int i = 0; i < 100; ++i)
+        items += fmt::format("<Item><Source><LocURI>./DevInfo/X{}</LocURI></Source><Data>x</Data></Item>", i);
+    tree["./DevDetail/Ext/Microsoft/OSPlatform"] = std::string(100'000, 'x');
+    tree["./DevDetail/Ext/Microsoft/DeviceName"] = std::string(1'000, 'n');
+    CHECK(post(syncml("1", 1,
+                   "<Alert><CmdID>2</CmdID><Data>1201</Data></Alert><Replace><CmdID>3</CmdID>" + items + "</Replace>"))
+              .status == 200);
+    sync("2");
+    auto const d = service::details(*appliance, service::devices(*appliance)[0].device.id).value();
+    CHECK(d.facts.size() < 20);
+    for (auto const& f : d.facts) CHECK(f.value.value_or("").size() <= 16 * 1024);
+    CHECK(d.summary.device.name.size() <= 256);
+}
+
+TEST_CASE_METHOD(
+    session_fixture, "a device whose session numbers begin anew is not taken for a repetition", "[service]") {
+    sync("1");
+    service::send(*appliance, "PC1", {"get", "./DevDetail/SwV", "", {}}).value();
+    auto const body = std::string(first_body);
+    auto const other = body.substr(0, body.find("<Replace>"));
+    auto const r = post(syncml("1", 1, other));
+    CHECK(r.status == 200);
+    auto const sent = commands_of(r.body);
+    CHECK(std::any_of(sent.begin(), sent.end(), [](auto const& c) { return c.name == "Get"; }));
+    CHECK(post(syncml("1", 2, answers(sent, 1))).status == 200);
+    CHECK(service::commands(*appliance, "PC1").value()[0].state == "done");
+    // In the middle of a session, too.
+    CHECK(post(syncml("7", 1, first_body)).status == 200);
+    CHECK(post(syncml("7", 2, answers({}, 1))).status == 200);
+    CHECK(post(syncml("7", 1, other)).status == 200);
+}

@@ -11,8 +11,12 @@ result<std::filesystem::path> admin_socket(std::filesystem::path const& config_f
     auto socket = settings{}.admin.socket;
     try {
         auto const root = YAML::LoadFile(config_file.string());
-        if (root.IsMap() && root["admin"].IsMap() && root["admin"]["socket"].IsScalar())
-            socket = root["admin"]["socket"].Scalar();
+        // An absent key is an undefined node, of which nothing but that may be asked.
+        auto const child = [](YAML::Node const& of, char const* key) {
+            return of.IsDefined() && of.IsMap() ? of[key] : YAML::Node(YAML::NodeType::Undefined);
+        };
+        auto const node = child(child(root, "admin"), "socket");
+        if (node.IsDefined() && node.IsScalar()) socket = node.Scalar();
     } catch (YAML::BadFile const&) {
         return fail(errc::not_found, fmt::format("cannot read {}", config_file.string()));
     } catch (YAML::Exception const& e) {

@@ -214,6 +214,12 @@ bool is_utf8(std::string_view s) {
     return true;
 }
 
+std::string cut_utf8(std::string_view s, std::size_t most) {
+    if (s.size() <= most) return std::string(s);
+    while (most > 0 && (static_cast<unsigned char>(s[most]) & 0xc0) == 0x80) --most;
+    return std::string(s.substr(0, most));
+}
+
 std::string printable(std::string_view s, std::size_t most) {
     std::string out;
     while (!s.empty()) {

@@ -37,6 +37,8 @@ parameters parse_query(std::string_view, bool plus_is_blank = true);
 std::optional<std::string_view> find_parameter(parameters const&, std::string_view name);
 
 bool is_utf8(std::string_view);  // well formed, no surrogates, no overlong forms
+// The first `most` bytes at the most, not ending within a character.
+std::string cut_utf8(std::string_view, std::size_t most);
 // For a log line or an operator's terminal: control characters and broken UTF-8 escaped, cut at `most` bytes.
 std::string printable(std::string_view, std::size_t most = 1024);
 

@@ -51,7 +51,7 @@ std::string enrollment_type_of(enroll::token_request const& r) {
     return "userEnrollment";
 }
 
-std::string limited(std::string_view s) { return std::string(s.substr(0, field_limit)); }
+std::string limited(std::string_view s) { return cut_utf8(s, field_limit); }
 
 }  // namespace
 

@@ -13,7 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto session_lifetime = 10min;  // silence after which a session is over
+constexpr auto session_lifetime = 10min;       // silence after which a session is over
+constexpr std::size_t fact_limit = 16 * 1024;  // bytes of a node's value that are kept
+constexpr std::size_t name_limit = 256;        // bytes of a name that a device gives itself
 constexpr std::string_view content_type = "application/vnd.syncml.dm+xml";
 
 // Read once of every device, to show who it is.
@@ -21,6 +23,9 @@ constexpr std::array inventory_uris{"./DevDetail/Ext/Microsoft/DeviceName", "./D
     "./DevDetail/Ext/Microsoft/SMBIOSSerialNumber", "./DevDetail/Ext/Microsoft/TotalRAM",
     "./DevDetail/Ext/Microsoft/TotalStorage"};
 constexpr std::string_view device_name_uri = inventory_uris[0];
+// What a device says of itself at the beginning of each session.
+constexpr std::array device_info_uris{
+    "./DevInfo/DevId", "./DevInfo/Man", "./DevInfo/Mod", "./DevInfo/DmV", "./DevInfo/Lang"};
 constexpr std::string_view entra_id_uri = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/AADDeviceID";
 
 // Keys of what is sent: who gets the outcome.
@@ -66,7 +71,7 @@ store::setting to_stored(std::string const& node, policy::setting_record const& 
         .state = std::string(policy::name(r.state)),
         .status = r.status,
         .original_error = r.original_error,
-        .reported = r.reported,
+        .reported = r.reported ? std::optional(cut_utf8(*r.reported, fact_limit)) : std::nullopt,
         .attempts = r.attempts};
 }
 
@@ -140,6 +145,10 @@ struct management::work {
     std::vector<omadm::wanted> todo;
 
     void learn(std::string const& node, int status, std::optional<std::string> value, time_point now) {
+        if (value && value->size() > fact_limit) {  // nothing that a rule compares is so long
+            status = 416;
+            value.reset();
+        }
         if (auto const known = facts.find(node);
             known != facts.end() && known->second.status == status && known->second.value == value)
             return;
@@ -250,7 +259,9 @@ http::response management::converse(store::device const& device, http::request c
     // What an earlier session sent and got no answer to is sent again, unless doing it twice could do harm.
     std::erase_if(
         w.queue, [&](store::command const& c) { return c.state == "sent" && (!w.new_session || c.verb == "exec"); });
-    for (auto const& [uri, value] : intake->device_info) w.learn(policy::canonical_uri(uri), 200, value, now);
+    for (auto const* uri : device_info_uris)
+        if (auto const told = intake->device_info.find(uri); told != intake->device_info.end())
+            w.learn(uri, 200, told->second, now);
     take_outcomes(w, *intake, now);
     if (w.new_session && !intake->unenrolled && !intake->aborted) w.plan();
     if (w.new_session)
@@ -350,8 +361,10 @@ void management::keep(work const& w, store::session const& next, time_point now)
             return;
         }
         if (learned) {
-            auto const name = w.value_of(policy::canonical_uri(device_name_uri)).value_or(w.device.name);
-            auto const version = w.value_of(compliance::os_version_uri).value_or(w.device.os_version);
+            auto const name =
+                cut_utf8(w.value_of(policy::canonical_uri(device_name_uri)).value_or(w.device.name), name_limit);
+            auto const version =
+                cut_utf8(w.value_of(compliance::os_version_uri).value_or(w.device.os_version), name_limit);
             if (name != w.device.name || version != w.device.os_version)
                 store::set_device_details(db, id, name, version);
             // A device may name its own Entra ID only where its token did not, and not one that another device has.

@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr auto key_lifetime = 24h;
 constexpr auto fetch_timeout = 5s;
+constexpr int most_waiting = 3;  // of at least eight workers
 
 double jitter() {
     thread_local std::minstd_rand generator{std::random_device{}()};
@@ -102,6 +103,15 @@ result<entra::identity> signing_keys::verify(std::string_view token) {
     auto got = check();
     bool const key_is_missing = !got && (got.error().code == errc::not_found || got.error().code == errc::unavailable);
     if (!key_is_missing) return got;
+    struct place {
+        std::atomic<int>& count;
+        int const number = ++count;
+        explicit place(std::atomic<int>& c) : count(c) {}
+        place(place const&) = delete;
+        place& operator=(place const&) = delete;
+        ~place() { --count; }
+    } const mine(waiting_);
+    if (mine.number > most_waiting) return got;
     std::scoped_lock const one(fetching_);
     got = check();  // somebody else may have fetched it meanwhile
     if (got || (got.error().code != errc::not_found && got.error().code != errc::unavailable)) return got;

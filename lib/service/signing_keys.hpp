@@ -1,5 +1,6 @@
 // Entra's signing keys: fetched in the background, read as a snapshot, and the one way to check a user's token.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -16,8 +17,9 @@ public:
     // Called by the timer. Fetches the keys when that is due.
     void refresh_if_due();
 
-    // Whose token it is. A key that is not known is looked for once, at once, by one caller for all; otherwise this
-    // stays off the network. Errors: as entra::verify's, and unavailable where there are no keys at all.
+    // Whose token it is. A key that is not known is looked for once, at once, by one caller while a few others wait for
+    // it; otherwise this stays off the network, and strangers with made-up keys cannot hold up the workers. Errors: as
+    // entra::verify's, and unavailable where there are no keys at all.
     [[nodiscard]] result<entra::identity> verify(std::string_view token);
 
     bool attempted() const;  // the first attempt to get keys has ended, whatever its result
@@ -30,7 +32,8 @@ private:
     result<entra::key_set> fetch() const;
 
     context& context_;
-    std::mutex fetching_;  // one fetch at a time
+    std::mutex fetching_;           // one fetch at a time
+    std::atomic<int> waiting_ = 0;  // callers of verify() at or before that mutex
     mutable std::mutex mutex_;
     std::shared_ptr<entra::key_set const> keys_;
     entra::refresh_policy policy_;
