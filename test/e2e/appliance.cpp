@@ -1,0 +1,216 @@
+#include "e2e/appliance.hpp"
+
+#include <csignal>
+
+#include "core/random.hpp"
+
+namespace mdmd::e2e {
+namespace {
+
+using namespace std::chrono_literals;
+
+// "listening listener=public address=127.0.0.1 port=40123", as the log tells it.
+std::map<std::string, std::uint16_t> read_ports(std::string_view log) {
+    std::map<std::string, std::uint16_t> ports;
+    for (auto const line : split(log, '\n')) {
+        auto const field = [&](std::string_view name) -> std::string {
+            auto const at = line.find(name);
+            if (at == line.npos) return {};
+            auto const rest = line.substr(at + name.size());
+            return std::string(rest.substr(0, rest.find(' ')));
+        };
+        if (line.find(" listening ") == line.npos || field(" port=").empty()) continue;
+        ports[field(" listener=")] = static_cast<std::uint16_t>(std::stoi(field(" port=")));
+    }
+    return ports;
+}
+
+}  // namespace
+
+appliance::appliance(sim::tenant const& t, settings more)
+    : authority_(sim::make_authority("Tests' TLS root")),
+      settings_{{"entra.tenant_id", t.tenant_id()}, {"entra.client_id", t.client_id()}, {"entra.app_id", t.app_id()},
+          {"entra.key_file", "entra.key"}, {"entra.login_url", t.url()}, {"entra.graph_url", t.url()},
+          {"entra.ca_file", "tenant-ca.pem"}, {"server.public_url", public_url},
+          {"server.management_url", management_url}, {"server.listen", "127.0.0.1:0"},
+          {"server.management_listen", "127.0.0.1:0"}, {"server.tls_certificate", "server.crt"},
+          {"server.tls_key", "server.key"}, {"admin.socket", "admin.sock"}, {"admin.listen", "\"127.0.0.1:0\""},
+          {"storage.path", "mdmd.db"}, {"compliance.interval", "1s"}, {"log.level", "debug"}, {"log.format", "text"}} {
+    for (auto const& [key, value] : more) settings_[key] = value;
+    write_certificate(sim::make_server(authority_, {host}));
+    write("entra.key", t.secret() + "\n");
+    write("tenant-ca.pem", t.ca_pem());
+    std::filesystem::create_directories(file("policies.d"));
+    configure({});
+}
+
+void appliance::write_certificate(sim::identity const& id) const {
+    write("server.crt", id.own.pem());
+    write("server.key", id.key.pem());
+}
+
+void appliance::configure(settings const& more) {
+    auto all = settings_;
+    for (auto const& [key, value] : more) all[key] = value;
+    std::map<std::string, std::string> sections;
+    for (auto const& [key, value] : all) {
+        auto const dot = key.find('.');
+        if (!value.empty()) sections[key.substr(0, dot)] += fmt::format("  {}: {}\n", key.substr(dot + 1), value);
+    }
+    std::string text;
+    for (auto const& [name, lines] : sections) text += name + ":\n" + lines;
+    write("config.yaml", text);
+}
+
+void appliance::start() {
+    auto const seen = log().size();
+    ports_.clear();
+    daemon_ = std::make_unique<process>(
+        std::vector<std::string>{MDMD_BIN, "--config", config_file().string()}, file("mdmd.log"));
+    auto const ready = [&] {
+        if (daemon_->ended()) return true;
+        ports_ = read_ports(std::string_view(log()).substr(seen));
+        if (!ports_.contains("admin")) return false;
+        http::client c({});
+        auto const r = c.send({.method = "GET",
+            .url = fmt::format("http://127.0.0.1:{}/readyz", ports_["admin"]),
+            .headers = {},
+            .body = {}});
+        return r && r->status == 200;
+    };
+    if (!becomes_true(60s, ready) || daemon_->ended())
+        throw std::runtime_error("mdmd does not become ready:\n" + log().substr(seen));
+}
+
+int appliance::stop() {
+    daemon_->signal(SIGTERM);
+    auto const code = daemon_->wait(20s);
+    if (!code) throw std::runtime_error("mdmd does not stop:\n" + log());
+    return *code;
+}
+
+void appliance::kill9() {
+    daemon_->signal(SIGKILL);
+    if (!daemon_->wait(20s)) throw std::runtime_error("mdmd cannot be killed");
+}
+
+void appliance::reload() { daemon_->signal(SIGHUP); }
+
+finished appliance::check_config() const {
+    return run({MDMD_BIN, "--config", config_file().string(), "--check-config"});
+}
+
+finished appliance::mdmctl(std::vector<std::string> arguments) const {
+    std::vector<std::string> command{MDMCTL_BIN, "--config", config_file().string()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return run(command);
+}
+
+boost::json::value appliance::ask(std::vector<std::string> arguments) const {
+    arguments.emplace_back("--json");
+    auto const r = mdmctl(arguments);
+    if (r.code != 0) throw std::runtime_error(r.err);
+    return boost::json::parse(r.out);
+}
+
+std::string appliance::log() const {
+    return std::filesystem::exists(file("mdmd.log")) ? test::read_file(file("mdmd.log")) : "";
+}
+
+bool appliance::logs(std::string const& text, std::chrono::milliseconds patience) const {
+    return becomes_true(patience, [&] { return log().find(text) != std::string::npos; });
+}
+
+sim::network appliance::net() const {
+    return {.server_ca_pem = authority_.own.pem(),
+        .connect_to = {{fmt::format("{}:443", host), fmt::format("127.0.0.1:{}", port("public"))},
+            {fmt::format("{}:8443", host), fmt::format("127.0.0.1:{}", port("management"))}},
+        .timeout = 30s};
+}
+
+http::client_options appliance::client_options() const {
+    auto const n = net();
+    http::client_options o;
+    o.extra_roots_pem = n.server_ca_pem;
+    o.system_roots = false;
+    o.connect_to = n.connect_to;
+    return o;
+}
+
+http::response appliance::admin(std::string const& path) const {
+    http::client c({});
+    return c
+        .send({.method = "GET",
+            .url = fmt::format("http://127.0.0.1:{}{}", port("admin"), path),
+            .headers = {},
+            .body = {}})
+        .value();
+}
+
+world::world(settings more) : tenant(sim::tenant_options{.app_id = public_url}) {
+    tenant.start();
+    app.emplace(tenant, std::move(more));
+}
+
+sim::tenant_access world::access() const {
+    return {
+        tenant.url(), tenant.tenant_id(), tenant.client_id(), tenant.app_id(), tenant.ca_pem(), tenant.control_token()};
+}
+
+sim::join_options world::join(std::string const& upn, bool corporate) {
+    if (auto const added = tenant.add_user(upn); !added && added.error().code != errc::conflict)
+        throw std::runtime_error(added.error().detail);
+    sim::join_options o;
+    o.tenant = access();
+    o.user = upn;
+    o.corporate = corporate;
+    o.terms_url = terms_url;
+    o.discovery_url = discovery_url;
+    o.net = app->net();
+    return o;
+}
+
+sim::sync_options world::sync() const {
+    sim::sync_options o;
+    o.net = app->net();
+    return o;
+}
+
+std::string world::token(std::string const& upn) {
+    sim::token_order order;
+    order.upn = upn;
+    return tenant.make(order).value();
+}
+
+sim::terms_outcome world::visit(std::string const& jwt, bool corporate) const {
+    http::client c(app->client_options());
+    sim::terms_visit v;
+    v.url = terms_url;
+    v.jwt = jwt;
+    v.corporate = corporate;
+    v.client_request_id = new_guid();
+    return sim::visit_terms(v, [&](http::call const& call) { return c.send(call); });
+}
+
+sim::entra_device world::registered(std::string const& entra_device_id) const {
+    for (auto const& d : tenant.devices())
+        if (d.device_id == entra_device_id) return d;
+    throw std::runtime_error("the tenant has no such device");
+}
+
+std::unique_ptr<sim::device> joined(world& w, std::string const& name, std::string const& upn, bool corporate) {
+    auto d = std::make_unique<sim::device>(w.device(name));
+    auto o = w.join(upn, corporate);
+    o.name = name;
+    auto const r = d->join(o);
+    if (r.failure) throw std::runtime_error(r.failure->step + ": " + r.failure->text);
+    return d;
+}
+
+void require_clean(sim::session_report const& r) {
+    CAPTURE(r.violations);
+    CHECK(r.violations.empty());
+    REQUIRE(r.failure == "");
+}
+
+}  // namespace mdmd::e2e
