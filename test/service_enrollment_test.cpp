@@ -238,8 +238,13 @@ TEST_CASE_METHOD(appliance_fixture, "the same computer enrolled anew replaces it
     CHECK(std::count_if(all.begin(), all.end(), [](auto const& v) { return v.device.state == "enrolled"; }) == 2);
 }
 
-TEST_CASE_METHOD(appliance_fixture, "the authority outlives a restart", "[service]") {
-    auto const before = appliance->ctx.authority().issuing.fingerprint();
-    appliance = start();
-    CHECK(appliance->ctx.authority().issuing.fingerprint() == before);
+TEST_CASE("the authority is made at the first start and outlives a restart", "[service]") {
+    test::scratch const folder;
+    store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));
+    manual_clock const time(from_ms(1'800'000'000'000));
+    auto const config = std::make_shared<service::configuration const>(appliance_fixture::default_configuration());
+    auto const start = [&] { return service::context(db, time, config, {}).authority().issuing.fingerprint(); };
+    auto const before = start();
+    CHECK(before.size() == 64);
+    CHECK(start() == before);
 }

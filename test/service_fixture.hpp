@@ -163,7 +163,17 @@ struct appliance_fixture {
     http::transport out() {
         return [t = tenant](http::call const& c) { return (*t)(c); };
     }
+    // Making an authority's keys takes a second: one is enough for all the appliances of a test program.
+    void share_authority() {
+        static auto const made = crypto::make_authority("mdm.test", from_ms(1'800'000'000'000));
+        db.write([&](store::connection& c) {
+            if (store::find_authority(c, "root")) return;
+            store::add_authority(c, {"root", made.root.pem(), made.root_key.to_pem(), time.now()});
+            store::add_authority(c, {"issuing", made.issuing.pem(), made.issuing_key.to_pem(), time.now()});
+        });
+    }
     std::unique_ptr<service::appliance> start() {
+        share_authority();
         return std::make_unique<service::appliance>(
             db, time, std::make_shared<service::configuration const>(config), out());
     }
