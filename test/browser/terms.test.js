@@ -161,9 +161,11 @@ test('the keyboard reaches Accept first, then Decline, and sees where it is', as
     await open(personal);
     for (const wanted of ['Accept', 'Decline']) {
         await page.keyboard.press('Tab');
-        const focused = await page.evaluate(() => ({ text: document.activeElement.textContent,
-            outline: getComputedStyle(document.activeElement).outlineStyle }));
-        assert.deepEqual(focused, { text: wanted, outline: 'solid' });
+        const focused = await page.evaluate(() => {
+            const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+            return { text: document.activeElement.textContent, outline: `${outlineStyle} ${outlineWidth}` };
+        });
+        assert.deepEqual(focused, { text: wanted, outline: 'solid 3px' });
     }
     const parameters = await decision(() => page.keyboard.press('Enter'));
     assert.equal(parameters.get('IsAccepted'), 'false');
