@@ -38,6 +38,7 @@ pid_t spawn(std::vector<std::string> const& command, int out, int err) {
     if (child > 0) return child;
     // Other threads may have held any lock: from here to exec nothing but system calls.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::signal(SIGPIPE, SIG_DFL);  // whatever a test has done with it
     if (::getppid() != parent) ::_exit(127);
     ::dup2(::open("/dev/null", O_RDONLY), 0);
     ::dup2(out, 1);

@@ -1,6 +1,7 @@
 // A TLS client that does one thing at a time and says which certificate it was shown.
 #pragma once
 #include <openssl/ssl.h>
+#include <csignal>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@ public:
     // Connected, with the handshake done. Who the server is, is for the caller to judge by certificate().
     tls_peer(std::uint16_t port, std::string const& server_name)
         : socket_(port), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free), ssl_(nullptr, SSL_free) {
+        std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to a connection that the server has closed
         timeval const patience{.tv_sec = 20, .tv_usec = 0};
         ::setsockopt(socket_.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         ssl_.reset(SSL_new(context_.get()));
