@@ -23,7 +23,7 @@ struct refused : std::runtime_error {
 class daemon_connection {
 public:
     explicit daemon_connection(std::filesystem::path socket)
-        : socket_(std::move(socket)), client_({.unix_socket = socket_}) {}
+        : socket_(std::move(socket)), client_({.unix_socket = socket_, .answer_bytes = std::size_t{256} << 20}) {}
 
     json::value get(std::string const& path) { return ask("GET", path, ""); }
     json::value post(std::string const& path, json::value const& body) {
@@ -183,6 +183,9 @@ int main(int argc, char** argv) {
         app.add_subcommand("status", "Versions, devices, reports, what ends when"),
         [](connection& c) { return c.get("/status"); }, print_status);
 
+    // An empty argument is most often a script's variable that is not set.
+    auto const not_empty = CLI::Validator(
+        [](std::string& s) { return s.empty() ? std::string("expected an ID, got nothing") : std::string(); }, "");
     std::string id;
     auto* devices = app.add_subcommand("devices", "The devices, and commands for them");
     devices->require_subcommand(1);
@@ -194,13 +197,13 @@ int main(int argc, char** argv) {
                     {"STATE", "state"}, {"COMPLIANCE", "compliance"}, {"LAST SEEN", "last_seen"}, {"ID", "id"}});
         });
     auto* device_show = devices->add_subcommand("show", "One device with its settings, inventory and report");
-    device_show->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    device_show->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
     on(
         device_show, [&](connection& c) { return c.get(path("/devices/", id)); }, print_device);
 
     std::string verb, uri, format, value;
     auto* send = devices->add_subcommand("send", "Queue one command for a device's next session");
-    send->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    send->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
     send->add_option("VERB", verb, "get, add, replace, delete or exec")
         ->required()
         ->check(CLI::IsMember({"get", "add", "replace", "delete", "exec"}));
@@ -220,7 +223,7 @@ int main(int argc, char** argv) {
     auto* commands = app.add_subcommand("commands", "Commands with their status and results");
     commands->require_subcommand(1);
     auto* command_list = commands->add_subcommand("list", "The commands of one device");
-    command_list->add_option("ID", id, "Device ID, Entra device ID or unique name")->required();
+    command_list->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
     on(
         command_list, [&](connection& c) { return c.get(path("/devices/", id, "/commands")); },
         [](json::value const& v) {
@@ -251,7 +254,7 @@ int main(int argc, char** argv) {
                                   {"USER", "userId"}, {"REASON", "failureReason"}, {"ID", "id"}});
         });
     auto* event_show = events->add_subcommand("show", "One event");
-    event_show->add_option("ID", id, "The event's ID")->required();
+    event_show->add_option("ID", id, "The event's ID")->required()->check(not_empty);
     on(
         event_show, [&](connection& c) { return c.get(path("/events/", id)); },
         [](json::value const& v) {
@@ -274,8 +277,12 @@ int main(int argc, char** argv) {
             fmt::print("{}\n", json::serialize(got));
         else
             print(got);
-        return 0;
-    } catch (refused const& e) {
+        // A report that Graph did not take is a failure, though it was asked for and made.
+        auto const* not_taken = got.is_object() ? got.as_object().if_contains("failed") : nullptr;
+        if (!not_taken || *not_taken == 0) return 0;
+        throw refused(
+            fmt::format("Graph did not take {} of the reports: see mdmctl compliance list", show(*not_taken)));
+    } catch (std::exception const& e) {
         fmt::print(stderr, "mdmctl: {}\n", e.what());
         return 1;
     }

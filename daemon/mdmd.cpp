@@ -1,5 +1,6 @@
 // mdmd: arguments, configuration, wiring, run, exit code. The only owner of threads, timers and signals.
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <CLI/CLI.hpp>
 #include <condition_variable>
@@ -20,6 +21,7 @@ using namespace mdmd;
 using namespace std::chrono_literals;
 
 constexpr auto stop_grace = 10s;
+constexpr char admin_site[] = "admin.";  // no host's name: new certificates of public names must not reach it
 
 struct loaded_configuration {
     std::shared_ptr<service::configuration const> value;  // nullptr: there are problems
@@ -29,6 +31,13 @@ struct loaded_configuration {
 
 http::tls_identity public_identity(config::settings const& s) {
     return {s.server.certificate_pem, s.server.key_pem, ""};
+}
+
+// The way out: one client for all calls to Entra and Graph.
+http::transport way_out(config::settings const& s) {
+    auto const client = std::make_shared<http::client>(
+        http::client_options{.extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION});
+    return [client](http::call const& c) { return client->send(c); };
 }
 
 loaded_configuration load(std::filesystem::path const& file) {
@@ -46,6 +55,13 @@ loaded_configuration load(std::filesystem::path const& file) {
     };
     auto const& s = *settings.value;
     check_pair("server.tls_key", s.server.tls_key_at, public_identity(s));
+    try {
+        static_cast<void>(way_out(s));
+    } catch (std::exception const& e) {
+        got.problems.push_back(config::problem{file, s.entra.ca_file_at.line, s.entra.ca_file_at.column,
+            "entra.ca_file", fmt::format("expected certificates in PEM, got: {}", e.what())}
+                                   .line_text());
+    }
     check_pair("admin.tls_key", s.admin.tls_key_at, {s.admin.certificate_pem, s.admin.key_pem, ""});
     auto policies = config::load_policies(settings.value->policies_dir);
     for (auto const& p : policies.problems) got.problems.push_back(p.line_text());
@@ -63,13 +79,6 @@ void configure_log(config::settings const& s) {
     log::configure(format == form::journald ? log::sink(daemon::to_journal)
                    : format == form::json   ? log::sink(log::to_json)
                                             : log::sink(log::to_text));
-}
-
-// The way out: one client for all calls to Entra and Graph.
-http::transport way_out(config::settings const& s) {
-    auto const client = std::make_shared<http::client>(
-        http::client_options{.extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION});
-    return [client](http::call const& c) { return client->send(c); };
 }
 
 // Calls `work` about once a second until stopped. What it throws is the environment's failure: told, and tried again.
@@ -92,10 +101,28 @@ public:
                   wake.wait_for(lock, stop, 1s, [] { return false; });
               }
           }) {}
+    void request_stop() { thread_.request_stop(); }
 
 private:
     std::jthread thread_;
 };
+
+// As many connections as there are file descriptors for, some being left for the store, for calls to Entra and for the
+// administrator.
+http::limits limits_for_this_process() {
+    constexpr rlim_t wanted = 65'536;
+    constexpr rlim_t kept_back = 256;
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = std::min(files.rlim_max, wanted);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    http::limits limits;
+    auto const room = files.rlim_cur > 2 * kept_back ? files.rlim_cur - kept_back : kept_back;
+    limits.connections = std::min<std::size_t>(limits.connections, room);
+    limits.connections_per_address = std::max<std::size_t>(64, limits.connections / 8);
+    return limits;
+}
 
 class running {
 public:
@@ -103,7 +130,7 @@ public:
         : db_(store::sqlite_engine(config->settings.storage.path)),
           appliance_(db_, time_, config, way_out(config->settings)),
           server_(std::max(1U, std::thread::hardware_concurrency()),
-              std::max(8U, 4 * std::thread::hardware_concurrency())) {
+              std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
         auto const& s = config->settings;
         http::site public_site{
             s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
@@ -118,13 +145,13 @@ public:
         auto const admin_tls = s.admin.certificate_pem.empty()
                                    ? nullptr
                                    : http::make_tls({s.admin.certificate_pem, s.admin.key_pem, ""}).value();
-        listen("admin", s.admin.listen,
-            {{s.admin.listen.address, admin_tls, daemon::admin_routes(appliance_, listening_)}});
+        listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_)}});
         server_.listen_unix(s.admin.socket, 0660, daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now()}));
         server_.start();
         listening_ = true;
         keys_timer_.emplace("signing keys", [this] { appliance_.keys.refresh_if_due(); });
-        report_timer_.emplace("compliance", [this] { appliance_.report.tick(); });
+        judge_timer_.emplace("compliance", [this] { appliance_.report.judge(); });
+        report_timer_.emplace("reports", [this] { appliance_.report.tick(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -144,20 +171,33 @@ public:
                     "listen addresses, host names, admin.socket and storage.path change with a restart only"}});
             return;
         }
+        if (a.admin.certificate_pem.empty() != b.admin.certificate_pem.empty()) {
+            log::error("configuration not taken",
+                {{"problem", "TLS of admin.listen is switched on or off with a restart only"}});
+            return;
+        }
+        if (!before->policies.empty() && got.value->policies.empty() && !std::filesystem::exists(b.policies_dir)) {
+            // An unmounted disk must not take every setting off every device.
+            log::error("configuration not taken",
+                {{"problem", fmt::format("the folder of the policies is gone: {}", b.policies_dir.string())}});
+            return;
+        }
+        auto out = way_out(b);
         configure_log(b);
         server_.replace_tls(b.server.public_url.host, public_identity(b));
         server_.replace_tls(b.server.management_url.host, management_identity(b));
         if (!b.admin.certificate_pem.empty())
-            server_.replace_tls(b.admin.listen.address, {b.admin.certificate_pem, b.admin.key_pem, ""});
-        appliance_.reload(got.value, way_out(b));
+            server_.replace_tls(admin_site, {b.admin.certificate_pem, b.admin.key_pem, ""});
+        appliance_.reload(got.value, std::move(out));
         log::info(
             "configuration taken", {{"file", file.string()}, {"policies", std::to_string(got.value->policies.size())}});
     }
 
     void stop() {
-        keys_timer_.reset();
-        report_timer_.reset();
+        appliance_.report.stop();
+        for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) (*t)->request_stop();
         server_.stop(stop_grace);
+        for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) t->reset();
     }
 
 private:
@@ -175,7 +215,7 @@ private:
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
     http::server server_;
-    std::optional<timer> keys_timer_, report_timer_;
+    std::optional<timer> keys_timer_, judge_timer_, report_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {
@@ -195,7 +235,11 @@ int run(std::filesystem::path const& file, std::shared_ptr<service::configuratio
         if (sigwait(&taken, &signal) != 0) continue;
         if (signal != SIGHUP) break;
         daemon::tell_systemd_reloading();
-        daemon.reload(file);
+        try {
+            daemon.reload(file);
+        } catch (std::exception const& e) {  // the store, most likely: what serves goes on serving
+            log::error("configuration not taken whole", {{"problem", e.what()}});
+        }
         daemon::tell_systemd("READY=1");
     }
     daemon::tell_systemd("STOPPING=1");

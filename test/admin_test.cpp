@@ -108,5 +108,7 @@ TEST_CASE_METHOD(admin_fixture, "other addresses and methods are refused", "[adm
     CHECK(ask("GET", "/nothing").status == 404);
     CHECK(ask("DELETE", "/devices").status == 405);
     CHECK(ask("POST", "/status").status == 405);
-    CHECK(ask("GET", "/devices/%zz").status == 404);
+    CHECK(ask("GET", "/devices/%zz").status == 400);
+    CHECK(ask("GET", "/devices/").status == 400);
+    CHECK(ask("POST", "/devices//commands", R"({"verb":"exec","uri":"./Device/X"})").status == 400);
 }

@@ -206,7 +206,33 @@ TEST_CASE("the status of a write decides what becomes of the setting", "[policy]
     CHECK(r.attempts == 1);
     auto const owed = show(first_round(records));
     if (state == setting_state::pending) CHECK(owed.size() == 1);
-    if (state == setting_state::failed) CHECK(owed.empty());
+    if (state == setting_state::failed) CHECK(owed.empty() == (status < 500));
+}
+
+TEST_CASE("an error of the device's own is tried again, but not for ever", "[policy]") {
+    auto const status = GENERATE(409, 420, 500, 510);
+    auto records = one(node, setting_state::pending);
+    int writes = 0;
+    for (; writes < 20 && !first_round(records).empty(); ++writes)
+        CHECK(show(take(records, outcome_of(omadm::verb::replace, node, status))) == "nothing");
+    CHECK(writes == 5);
+    CHECK(records.at(node).state == setting_state::failed);
+}
+
+TEST_CASE("what stands on a device is removed with its policy, though a later value was refused", "[policy]") {
+    auto records = one(node, setting_state::pending);
+    take(records, outcome_of(omadm::verb::replace, node, 200));
+    auto wish = desired_state{};
+    wish.settings[node] = records.at(node).wanted;
+    wish.settings[node].value = "9";
+    records = reconcile(wish, records);
+    auto refused = outcome_of(omadm::verb::replace, node, 400);
+    refused.sent.data = "9";
+    take(records, refused);
+    CHECK(records.at(node).state == setting_state::failed);
+    records = reconcile({}, records);
+    REQUIRE(records.contains(node));
+    CHECK(records.at(node).state == setting_state::removing);
 }
 
 TEST_CASE("already there and not there are answered by the other verb", "[policy]") {

@@ -157,6 +157,35 @@ TEST_CASE_METHOD(appliance_fixture, "a failed enrollment leaves the consent usab
     CHECK(enroll({.blob = blob, .token = device_token()}).status == 200);
 }
 
+TEST_CASE_METHOD(appliance_fixture,
+    "an enrollment refused at the cap changes nothing: the same request succeeds when there is room",
+    "[service][security]") {
+    auto const first = certificate_of(enroll({.blob = accept_terms(true), .token = device_token()}));
+    json::object const other{{"oid", "0d000000-0000-0000-0000-000000000002"}, {"deviceid", entra_device}};
+    config.settings.enrollment.max_devices_per_user = 0;
+    reconfigure();
+    // Another user, at the cap, brings the same device of Entra's.
+    enrollment const e{.blob = accept_terms(true, other),
+        .token = tenant->token(time.now(), other),
+        .csr = rsa_key().request(),
+        .hardware = "HW2"};
+    CHECK_THAT(enroll(e).body, Catch::Contains("DeviceCapReached"));
+    auto const all = service::devices(*appliance);
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].device.state == "enrolled");
+    config.settings.enrollment.max_devices_per_user = 1;
+    reconfigure();
+    CHECK(enroll(e).status == 200);
+}
+
+TEST_CASE_METHOD(appliance_fixture, "strangers cannot crowd out the events of users", "[service][security]") {
+    for (int i = 0; i < 200; ++i) enroll({.blob = "", .token = "nonsense"});
+    enroll({.blob = "", .token = device_token()});
+    auto const all = service::events(*appliance);
+    CHECK(all.size() <= 30);
+    CHECK(std::any_of(all.begin(), all.end(), [](auto const& e) { return e.user_id == user_id; }));
+}
+
 TEST_CASE_METHOD(appliance_fixture, "every refusal has its fault and its event, which agree", "[service]") {
     struct row {
         std::string name;

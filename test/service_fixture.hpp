@@ -177,6 +177,12 @@ struct appliance_fixture {
         return std::make_unique<service::appliance>(
             db, time, std::make_shared<service::configuration const>(config), out());
     }
+    void report_now() { static_cast<void>(appliance->report.report_now().value()); }
+    // What the timers do, once each.
+    void timers() {
+        appliance->report.judge();
+        appliance->report.tick();
+    }
     void reconfigure() { appliance->reload(std::make_shared<service::configuration const>(config), out()); }
 
     static http::request request(std::string method, std::string path, std::string body = {}) {

@@ -1,3 +1,4 @@
+#include "service/evaluation.hpp"
 #include "test/service_fixture.hpp"
 
 using namespace mdmd;
@@ -14,7 +15,7 @@ struct report_fixture : appliance_fixture {
         certificate = enroll_one();
         device = service::devices(*appliance)[0].device.id;
         // The timer's first run, with nothing to say yet.
-        appliance->report.tick();
+        timers();
     }
     std::string device;
 
@@ -46,33 +47,33 @@ TEST_CASE_METHOD(
     CHECK(state() == "unknown");
     checks_in("0");
     CHECK(state() == "compliant");
-    appliance->report.tick();
+    timers();
     CHECK(tenant->writes.empty());  // not before the interval
     time.advance(15min);
-    appliance->report.tick();
+    timers();
     REQUIRE(tenant->writes.size() == 1);
     CHECK(tenant->writes[0].object_id == "object-1");
     CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", true}});
     time.advance(15min);
-    appliance->report.tick();
+    timers();
     CHECK(tenant->writes.size() == 1);  // what Graph has is not told again…
     time.advance(24h);
-    appliance->report.tick();
+    timers();
     CHECK(tenant->writes.size() == 2);  // …but once a day
 }
 
 TEST_CASE_METHOD(report_fixture, "breaking and mending compliance reaches Graph", "[service]") {
     checks_in("0");
-    appliance->report.report_now();
+    report_now();
     checks_in("1");
     CHECK(state() == "noncompliant");
-    appliance->report.report_now();
+    report_now();
     CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", false}});
     auto const why = service::compliance_states(*appliance).at(0).verdict.value().reasons;
     REQUIRE(why.size() == 1);
     CHECK(why[0].found == "1");
     checks_in("0");
-    appliance->report.report_now();
+    report_now();
     CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", true}});
 }
 
@@ -82,12 +83,12 @@ TEST_CASE_METHOD(report_fixture, "grace and staleness end by the clock alone", "
     checks_in("1");
     CHECK(state() == "inGracePeriod");
     time.advance(24h);
-    appliance->report.tick();
+    timers();
     CHECK(state() == "noncompliant");
     checks_in("0");
     CHECK(state() == "compliant");
     time.advance(std::chrono::days(30) + 1s);
-    appliance->report.tick();
+    timers();
     CHECK(state() == "noncompliant");
     CHECK(service::compliance_states(*appliance).at(0).verdict.value().reasons.at(0).rule == "last_seen");
 }
@@ -95,12 +96,11 @@ TEST_CASE_METHOD(report_fixture, "grace and staleness end by the clock alone", "
 TEST_CASE_METHOD(report_fixture, "a report is tried until Graph has it, over restarts", "[service]") {
     checks_in("0");
     tenant->away = true;
-    auto const run = appliance->report.report_now();
-    CHECK_FALSE(run.stopped.empty());
+    CHECK_FALSE(appliance->report.report_now().value().stopped.empty());
     CHECK(tenant->writes.empty());
     appliance = start();
     tenant->away = false;
-    appliance->report.tick();
+    timers();
     CHECK(tenant->writes.size() == 1);
     CHECK(report().phase == "done");
 }
@@ -109,60 +109,60 @@ TEST_CASE_METHOD(report_fixture, "each answer of Graph's has its consequence", "
     checks_in("0");
     SECTION("429 waits as long as Graph asks") {
         tenant->patch_answers = {answer(429, "TooManyRequests", {{"Retry-After", "20"}})};
-        appliance->report.report_now();
+        report_now();
         CHECK(report().phase == "due");
         time.advance(19s);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.empty());
         time.advance(2s);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.size() == 1);
     }
     SECTION("503 is tried again soon") {
         tenant->patch_answers = {answer(503)};
-        appliance->report.report_now();
+        report_now();
         time.advance(10s);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.size() == 1);
     }
     SECTION("401 buys a new token") {
         tenant->patch_answers = {answer(401, "InvalidAuthenticationToken")};
-        appliance->report.report_now();
-        appliance->report.tick();
+        report_now();
+        timers();
         CHECK(tenant->writes.size() == 1);
         CHECK(tenant->token_requests == 2);
     }
     SECTION("403 is shown and tried once an hour") {
         tenant->patch_answers = {answer(403, "Authorization_RequestDenied")};
-        appliance->report.report_now();
+        report_now();
         CHECK(report().phase == "parked");
         CHECK_THAT(service::status(*appliance).report.last_error, Catch::Contains("403"));
         time.advance(30min);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.empty());
         time.advance(31min);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.size() == 1);
     }
     SECTION("404 is looked up once more") {
-        appliance->report.report_now();
+        report_now();
         tenant->writes.clear();
         tenant->devices[entra_device] = "object-2";
         tenant->patch_answers = {answer(404, "Request_ResourceNotFound")};
         checks_in("1");
-        appliance->report.report_now();
-        appliance->report.tick();
+        report_now();
+        timers();
         REQUIRE(tenant->writes.size() == 1);
         CHECK(tenant->writes[0].object_id == "object-2");
     }
     SECTION("a device that Entra does not know yet is waited for") {
         tenant->devices.clear();
-        appliance->report.report_now();
-        appliance->report.tick();
+        report_now();
+        timers();
         CHECK(report().phase != "done");
         tenant->devices[entra_device] = "object-9";
         time.advance(25h);
-        appliance->report.tick();
+        timers();
         CHECK(tenant->writes.size() == 1);
     }
 }
@@ -172,7 +172,7 @@ TEST_CASE_METHOD(report_fixture,
     checks_in("0");
     tenant->token_refusal = json::value{
         {"error", "invalid_client"}, {"error_description", "AADSTS7000222: expired"}, {"error_codes", {7000222}}};
-    for (int i = 0; i < 5; ++i) appliance->report.report_now();
+    for (int i = 0; i < 5; ++i) report_now();
     CHECK(tenant->token_requests == 1);
     auto const s = service::status(*appliance);
     CHECK(s.key.state == "expired");
@@ -181,7 +181,40 @@ TEST_CASE_METHOD(report_fixture,
     tenant->token_refusal = nullptr;
     reconfigure();
     time.advance(15min);
-    appliance->report.tick();
+    timers();
     CHECK(tenant->writes.size() == 1);
     CHECK(service::status(*appliance).key.state == "ok");
+}
+
+TEST_CASE_METHOD(
+    report_fixture, "an ended record never speaks again for a device that was enrolled anew", "[service]") {
+    checks_in("0");
+    report_now();
+    // Its user unenrolls it, Graph is away, and it comes back.
+    db.write([&](store::connection& c) {
+        auto const d = store::find_device(c, device).value();
+        store::set_device_state(c, device, "unenrolled");
+        service::report_unmanaged(c, d, time.now());
+    });
+    certificate =
+        certificate_of(enroll({.blob = accept_terms(true), .token = device_token(), .csr = rsa_key().request()}));
+    for (auto const& v : service::devices(*appliance))
+        if (v.device.state == "enrolled") device = v.device.id;
+    checks_in("0");
+    for (int day = 0; day < 3; ++day) {
+        report_now();
+        time.advance(25h);
+        timers();
+        CHECK(last_body() == json::value{{"isManaged", true}, {"isCompliant", true}});
+    }
+}
+
+TEST_CASE_METHOD(
+    report_fixture, "policies that changed while the appliance was down are judged when it starts", "[service]") {
+    checks_in("1");
+    CHECK(state() == "noncompliant");
+    config.policies.clear();
+    appliance = start();
+    timers();
+    CHECK(state() == "compliant");
 }

@@ -192,7 +192,7 @@ TEST_CASE_METHOD(fixture, "commands keep their order; what was sent and not answ
                 .result = {},
                 .updated = now};
             store::add_command(c, cmd);
-            store::set_command_state(c, verb, "sent", now);
+            store::deliver_command(c, verb, now);
         }
         store::finish_command(c, "get", "done", 200, "", "v", now);
         store::return_unanswered(c, "1", now);

@@ -63,8 +63,9 @@ http::response send(service::appliance& a, std::string const& device, std::strin
 
 http::response report(service::appliance& a) {
     auto const run = a.report.report_now();
-    if (!run.stopped.empty()) return refused(503, "unavailable", run.stopped);
-    return reply(200, {{"sent", run.sent}, {"failed", run.failed}, {"queued", service::status(a).report.queued}});
+    if (!run) return refused(run.error());
+    if (!run->stopped.empty()) return refused(503, "unavailable", run->stopped);
+    return reply(200, {{"sent", run->sent}, {"failed", run->failed}, {"queued", service::status(a).report.queued}});
 }
 
 }  // namespace

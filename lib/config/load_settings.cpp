@@ -151,7 +151,11 @@ void read_entra(section s, context const& in, settings& into) {
     for (auto const& [target, name] : {std::pair(&e.login_url, "login_url"), {&e.graph_url, "graph_url"}})
         if (auto const v = read_origin(s, s.get(name))) *target = *v;
     s.assign(e.required_scope, "required_scope", "the name of a scope, or \"\"", parse_scope);
-    if (auto pem = content(s, in, s.get("ca_file"), read_certificate)) e.ca_pem = std::move(*pem);
+    auto const ca_file = s.get("ca_file");
+    if (auto pem = content(s, in, ca_file, read_certificate)) {
+        e.ca_pem = std::move(*pem);
+        e.ca_file_at = {ca_file.at.line, ca_file.at.column};
+    }
     s.done();
 }
 
@@ -347,7 +351,12 @@ loaded<settings> load_settings(std::filesystem::path const& file, environment co
     if (!text) return {std::nullopt, {{file, 0, 0, "", text.error().detail}}, {}};
     auto out = parse(*text, file, env);
     if (out.value) {
-        auto const policies = load_policies(out.value->policies_dir);
+        auto const& folder = out.value->policies_dir;
+        if (std::error_code failure;
+            folder != out.value->file.parent_path() / "policies.d" && !std::filesystem::exists(folder, failure))
+            out.warnings.push_back(
+                fmt::format("policies_dir: there is no folder {}: no policies", printable(folder.string())));
+        auto const policies = load_policies(folder);
         out.problems.insert(out.problems.end(), policies.problems.begin(), policies.problems.end());
         out.warnings.insert(out.warnings.end(), policies.warnings.begin(), policies.warnings.end());
     }

@@ -54,6 +54,7 @@ struct settings {
         url graph_url;  // default https://graph.microsoft.com
         std::string required_scope = "mdm_delegation";
         std::string ca_pem;  // the content of ca_file; empty: the system's roots alone
+        position ca_file_at;
     } entra;
 
     struct {

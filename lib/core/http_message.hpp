@@ -58,7 +58,7 @@ struct call {
     std::string url;  // absolute
     fields headers;
     std::string body;
-    std::chrono::milliseconds timeout{30'000};  // for the whole call
+    std::chrono::milliseconds timeout{15'000};  // for the whole call
 };
 
 // Makes the call and waits for the answer. Errors: unavailable (name, connection, TLS, time-out, answer that is

@@ -96,9 +96,9 @@ struct new_authority {
 new_authority make_authority(std::string_view organization, time_point now);
 
 struct device_profile {
-    std::string common_name;             // the device's id
-    std::optional<std::string> upn;      // SAN otherName 1.3.6.1.4.1.311.20.2.3, UTF8String
-    std::chrono::seconds validity;       // never beyond the issuing certificate's end
+    std::string common_name;         // the device's id
+    std::optional<std::string> upn;  // SAN otherName 1.3.6.1.4.1.311.20.2.3, UTF8String
+    std::chrono::seconds validity;   // never beyond the issuing certificate's end
 };
 // v3, 128-bit random positive serial, single RDN CN, keyUsage digitalSignature+keyEncipherment critical, EKU
 // clientAuth alone, CA:FALSE, SKI, AKI, sha256WithRSAEncryption, not_before one hour back. [enrollment E.1]

@@ -8,10 +8,9 @@ namespace {
 
 constexpr char const* new_credential = "Create a new client secret or certificate for the application and enter it.";
 constexpr char const* check_application = "Check client_id and tenant_id, and that the application was consented to.";
-constexpr char const* check_cloud = "Check cloud: it must be the one in which the tenant lives.";
+constexpr char const* check_cloud = "Check login_url and graph_url: they must be those of the cloud in which the tenant lives.";
 constexpr char const* check_certificate =
-    "Upload the certificate of certificate_file to the application in Entra ID, "
-    "or correct certificate_file and certificate_key_file.";
+    "Upload the application's certificate to Entra ID again, or use a client secret in key_file.";
 constexpr char const* check_scope = "Check graph_url: the scope asked for is graph_url with /.default after it.";
 constexpr char const* grant_consent =
     "Grant the application Device.ReadWrite.All on Microsoft Graph, with admin consent.";
@@ -28,13 +27,13 @@ constexpr code_text codes[] = {
     {70001, "the application is not found or disabled in this tenant", check_application, true},
     {70002, "the application's credential is not valid", "Check the client secret or certificate.", true},
     {70011, "the scope is not valid", check_scope, false},
-    {90002, "the tenant is not found", "Check tenant_id, and cloud: each cloud has tenants of its own.", true},
+    {90002, "the tenant is not found", "Check tenant_id, and login_url: each cloud has tenants of its own.", true},
     {90006, "Entra ID is out of order for a moment", try_later, false},
     {90024, "Entra ID is out of order for a moment", try_later, false},
     {90033, "Entra ID is out of order for a moment", try_later, false},
     {90038, "the tenant lives in another national cloud", check_cloud, true},
     {90055, "too many requests", try_later, false},
-    {500011, "Microsoft Graph is not known at this address in the tenant", "Check cloud and graph_url.", false},
+    {500011, "Microsoft Graph is not known at this address in the tenant", "Check graph_url.", false},
     {530032, "a Conditional Access policy blocks the application",
         "Exclude the application from the policy, or allow the place from which this machine reaches Entra ID.", false},
     {650056, "the application's permissions are not set up", grant_consent, false},
@@ -43,7 +42,7 @@ constexpr code_text codes[] = {
     {700016, "the application is not found in the tenant", check_application, true},
     {700021, "the assertion names another application than client_id", "Check client_id.", true},
     {700022, "scopes of several resources were asked for at once", check_scope, false},
-    {700023, "the assertion is addressed to another tenant or login host", "Check tenant_id, cloud and login_url.",
+    {700023, "the assertion is addressed to another tenant or login host", "Check tenant_id and login_url.",
         true},
     {700024, "the assertion is not valid now: this machine's clock is wrong",
         "Set the clock and keep it by NTP (timedatectl).", false},
@@ -54,7 +53,7 @@ constexpr code_text codes[] = {
     {7000112, "the application is disabled", "Enable the enterprise application in Entra ID.", true},
     {7000215, "the client secret is wrong",
         "Enter the secret's value; its ID, which the portal shows beside it, does not work.", true},
-    {7000218, "no client secret or certificate was sent", "Set key_file, or certificate_file and certificate_key_file.",
+    {7000218, "no client secret or certificate was sent", "Set key_file.",
         true},
     {7000222, "the client secret or certificate has expired", new_credential, true},
 };

@@ -54,7 +54,8 @@ struct code_text {
 code_text const* find_code(int code);
 
 // GET /v1.0/devices?$filter=deviceId eq '…'&$select=id,deviceId
-http::call find_device(application const&, access_token const&, std::string_view device_id, std::string client_request_id);
+http::call find_device(
+    application const&, access_token const&, std::string_view device_id, std::string client_request_id);
 // The object id, or nullopt where Graph knows no such device. Errors: malformed, unavailable (an error status).
 [[nodiscard]] result<std::optional<std::string>> parse_found_device(http::response const&);
 

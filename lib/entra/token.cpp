@@ -217,7 +217,9 @@ result<identity> verify(
     if (tenant.empty() || !iequals(tenant, us.tenant_id)) return unauthenticated("of tenant " + in_quotes(tenant));
     auto const expected = with_tenant(v1 ? keys.issuer_v1 : keys.issuer_v2, tenant);
     if (expected.empty() || issuer != expected) return unauthenticated("issued by " + in_quotes(issuer));
-    if (!v1 && !may_sign_for(*signed_by, issuer, tenant))
+    // A key that names its issuer signs for that one: version 1.0's name for our tenant or version 2.0's.
+    if (!may_sign_for(*signed_by, issuer, tenant) &&
+        !(v1 && may_sign_for(*signed_by, with_tenant(keys.issuer_v2, tenant), tenant)))
         return unauthenticated("signed by a key of another issuer than " + in_quotes(issuer));
     if (std::none_of(audiences.begin(), audiences.end(), [&](auto aud) { return is_for(aud, us, v1); }))
         return unauthenticated("for " + in_quotes(audiences.front()));

@@ -72,9 +72,9 @@ struct identity {
 // older than 24 h are not used. [enrollment B.3; contract "Signing keys"]
 class refresh_policy {
 public:
-    bool due(time_point now) const;                       // the steady refresh
-    bool unknown_kid_allows(time_point now);              // true: refresh now (and it is counted)
-    void succeeded(time_point now, double jitter);        // jitter 0..1
+    bool due(time_point now) const;                 // the steady refresh
+    bool unknown_kid_allows(time_point now);        // true: refresh now (and it is counted)
+    void succeeded(time_point now, double jitter);  // jitter 0..1
     void failed(time_point now);
 
 private:

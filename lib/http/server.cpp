@@ -89,7 +89,13 @@ void server::impl::wake_listeners() {
 // Accepts one connection after the other. Where there is no room it stops asking, so that connections wait in the
 // kernel's queue, until there is.
 net::awaitable<void> server::impl::accept(impl& self, listener& l) {
-    while (!self.closing) {
+    constexpr int in_a_row = 16;
+    for (int taken = 0; !self.closing;) {
+        if (taken >= in_a_row) {  // a flood of connections must not keep this loop from its other work
+            taken = 0;
+            co_await net::post(as_values);
+            continue;
+        }
         if (self.admissions->full()) {
             l.pause.expires_at(net::steady_timer::time_point::max());
             co_await l.pause.async_wait(as_values);
@@ -98,6 +104,7 @@ net::awaitable<void> server::impl::accept(impl& self, listener& l) {
         error_code e;
         auto got = accept_one(l.socket.native_handle(), e);
         if (got.socket) {
+            ++taken;
             try {
                 self.welcome(l, std::move(got));
             } catch (std::exception const& failure) {  // that one connection's loss

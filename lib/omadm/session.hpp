@@ -59,7 +59,7 @@ struct intake {
     bool more_to_come = false;  // no Final, or a chunk: nothing but statuses and 1222 may be answered
 };
 
-constexpr std::size_t object_limit = 4 << 20;  // bytes of all values of a session that wait for more
+constexpr std::size_t object_limit = 1 << 20;  // bytes of all values of a session that wait for more
 
 // Takes in a message. A new SessionID begins a session (what was waiting in `before` is not in `next`: the caller
 // requeues it); so does an ended one, which goes on counting its messages if the device does. Statuses and results

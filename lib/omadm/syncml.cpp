@@ -125,7 +125,7 @@ result<std::variant<status, results, alert, foreign>> message_reader::read_statu
     auto const& data = *xml::child(e, ns_, "Data");
     auto original = xml::attribute(data, mobile_device, "originalerror");
     if (!original) original = xml::attribute(data, "", "originalerror");
-    s.original_error = std::string(trim(original.value_or(""))).substr(0, 32);
+    s.original_error = cut_utf8(trim(original.value_or("")), 32);
     for (auto const* const ref : xml::children(e, ns_, "TargetRef")) {
         auto const nested = xml::reader("TargetRef", *ref).optional(ns_, "LocURI");
         s.target_refs.emplace_back(nested ? *nested : trim(ref->data()));

@@ -28,10 +28,17 @@ bool is_passing(int status) {
     return std::find(passing.begin(), passing.end(), status) != passing.end();
 }
 
+// An error of the device's own, which may pass. [MS-MDM; OMA-TS-DM_RepPro 10]
+bool may_pass(setting_record const& r) {
+    constexpr int most_attempts = 5;
+    return r.state == setting_state::failed && r.attempts < most_attempts &&
+           (r.status == 409 || r.status == 420 || r.status >= 500);
+}
+
 // Whether something of ours may be on the device. What was refused from the start is not, and must not be deleted:
 // the node may be there in its own right.
 bool on_device(setting_record const& r) {
-    return r.state == setting_state::applied || r.state == setting_state::removing || r.reported ||
+    return r.delivered || r.state == setting_state::applied || r.state == setting_state::removing || r.reported ||
            is_success(r.status);
 }
 
@@ -83,7 +90,7 @@ std::string line_ends(std::string_view s) {
 std::vector<record_map::const_pointer> write_order(record_map const& records) {
     std::vector<record_map::const_pointer> pending;
     for (auto const& entry : records)
-        if (entry.second.state == setting_state::pending) pending.push_back(&entry);
+        if (entry.second.state == setting_state::pending || may_pass(entry.second)) pending.push_back(&entry);
     std::stable_sort(pending.begin(), pending.end(),
         [](auto const* a, auto const* b) { return a->second.wanted.order < b->second.wanted.order; });
 
@@ -109,6 +116,7 @@ std::vector<record_map::const_pointer> write_order(record_map const& records) {
 std::optional<omadm::wanted> take_read(std::string const& uri, setting_record& r, omadm::outcome const& o) {
     if (o.status == 404) {
         r.reported.reset();
+        r.delivered = false;
         if (r.state != setting_state::applied) return std::nullopt;
         r.status = 404;
     } else if (is_success(o.status) && o.value) {
@@ -130,6 +138,7 @@ std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& 
     r.original_error = o.original_error;
     if (r.state == setting_state::removing) return std::nullopt;
     ++r.attempts;
+    if (is_success(o.status)) r.delivered = true;
     // What was sent is no longer what is wanted: what is wanted is still owed.
     bool const current = o.sent.format == r.wanted.format && (!has_value(r.wanted) || o.sent.data == r.wanted.value);
     if (!current) {
@@ -151,6 +160,7 @@ std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& 
     }
     if (o.sent.what == omadm::verb::replace && o.status == 404) {
         r.reported.reset();
+        r.delivered = false;
         if (before == 418) return std::nullopt;
         again.what = omadm::verb::add;
         return keyed(uri, std::move(again));
@@ -172,6 +182,7 @@ void take_removal(record_map& records, record_map::iterator at, omadm::outcome c
     } else if (gone) {  // wanted again meanwhile
         r.state = setting_state::pending;
         r.reported.reset();
+        r.delivered = false;
     }
     r.status = gone ? 404 : o.status;
     r.original_error = o.original_error;

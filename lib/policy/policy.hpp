@@ -46,7 +46,8 @@ desired_state desired(std::vector<config::policy_file> const&, device_traits con
 enum class setting_state {
     pending,   // to be written
     applied,   // the device said 200
-    failed,    // the device refused it: not tried again until the wish changes
+    failed,    // the device refused it: not tried again until the wish changes, but for errors of its own (409, 420,
+               // 5xx), of which Windows has passing ones: those are tried again in each session, five times in all
     removing,  // no policy wants it any more, to be deleted; a Delete that fails is tried again in each session
 };
 std::string_view name(setting_state);
@@ -60,6 +61,7 @@ struct setting_record {
     std::string original_error;
     std::optional<std::string> reported;  // what a Get returned last
     int attempts = 0;                     // writes since the wish last changed or drift was last found
+    bool delivered = false;               // some value of ours was taken by the device and not removed since
     bool operator==(setting_record const&) const = default;
 };
 using record_map = std::map<std::string, setting_record>;  // by canonical URI

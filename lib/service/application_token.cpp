@@ -24,8 +24,10 @@ entra::application application_of(config::settings const& s) {
 result<entra::access_token> application_token::get() {
     std::scoped_lock const one(buying_);
     auto const now = context_.time.now();
+    int asked = 0;
     {
         std::scoped_lock const lock(mutex_);
+        asked = generation_;
         if (token_ && token_->expires > now + 5min) return *token_;
         if (now < not_before_)
             return fail(status_.refusal && status_.refusal->credential_is_wrong ? errc::forbidden : errc::unavailable,
@@ -36,6 +38,7 @@ result<entra::access_token> application_token::get() {
         context_.call(entra::token_request(application_of(config->settings), config->settings.entra.key));
 
     std::scoped_lock const lock(mutex_);
+    if (asked != generation_) return fail(errc::unavailable, "the key was changed while Entra was asked");
     if (!answer) {
         status_.unreachable = answer.error().detail;
         status_.refusal.reset();
@@ -71,6 +74,7 @@ void application_token::forget_refusal() {
     token_.reset();
     not_before_ = {};
     status_ = {};
+    ++generation_;
 }
 
 application_token::status application_token::current() const {

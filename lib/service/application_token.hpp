@@ -36,6 +36,7 @@ private:
     std::optional<entra::access_token> token_;
     status status_;
     time_point not_before_{};
+    int generation_ = 0;  // of what forget_refusal() ended: an answer to the key before it is not taken
 };
 
 entra::application application_of(config::settings const&);

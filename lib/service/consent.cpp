@@ -53,9 +53,11 @@ http::response terms_of_use::show(http::request const& r) {
     }
     auto const who = keys_.verify(bearer_token(r));
     if (!who) {
-        bool const ours = who.error().code == errc::unavailable;
+        auto const code = who.error().code;
         log::warning("Terms of Use refused", {{"reason", who.error().detail}});
-        return terms::failed(*query, ours ? terms::failure::internal : terms::failure::token_refused);
+        return terms::failed(*query, code == errc::unavailable ? terms::failure::internal
+                                     : code == errc::forbidden ? terms::failure::unauthorized_user_or_tenant
+                                                               : terms::failure::token_refused);
     }
     if (auto const why = closed(settings, query->owner); !why.empty()) {
         log::warning("Terms of Use refused", {{"reason", std::string(why)}, {"user_id", who->user_id}});
@@ -107,7 +109,7 @@ http::response terms_of_use::decide(http::request const& r) {
             log::warning("Terms of Use answer refused", {{"reason", "answered before"}, {"user_id", state->user_id}});
             return terms::refusal_page("This page has been answered already.");
         }
-    } catch (store::store_error const& e) {
+    } catch (std::exception const& e) {  // the store, or whatever else failed on our side
         log::error("a consent could not be kept", {{"reason", e.what()}});
         return terms::failed(state->from, terms::failure::internal);
     }

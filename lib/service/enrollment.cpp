@@ -12,8 +12,8 @@ namespace {
 
 using enroll::refusal;
 
-constexpr std::int64_t events_kept = 10'000;
-constexpr std::size_t field_limit = 256;  // bytes of a name or an id that a device gives itself
+constexpr std::int64_t events_kept = 10'000;  // of users, and as many of strangers
+constexpr std::size_t field_limit = 256;      // bytes of a name or an id that a device gives itself
 
 http::response soap(int status, std::string body) {
     return {status, {{"Content-Type", "application/soap+xml; charset=utf-8"}}, std::move(body)};
@@ -118,11 +118,13 @@ http::response enrollment::policies(http::request const& r) {
     auto const request = enroll::parse_policies_request(r.body);
     if (!request) return refuse_unreadable(enroll::operation::get_policies, request.error(), who, r);
     who.message_id = request->message_id;
-    if (auto const user = identify(request->who, who); !user)
-        return refuse(enroll::operation::get_policies, user.error(), who);
-    auto const& e = config->settings.enrollment;
-    log::info("certificate policy handed out", {{"user_id", who.user_id}});
-    return soap(200, enroll::policies_response({e.certificate_validity, e.renewal_window}, request->message_id));
+    return guarded(enroll::operation::get_policies, who, [&] {
+        if (auto const user = identify(request->who, who); !user)
+            return refuse(enroll::operation::get_policies, user.error(), who);
+        auto const& e = config->settings.enrollment;
+        log::info("certificate policy handed out", {{"user_id", who.user_id}});
+        return soap(200, enroll::policies_response({e.certificate_validity, e.renewal_window}, request->message_id));
+    });
 }
 
 http::response enrollment::enroll(http::request const& r) {
@@ -136,18 +138,30 @@ http::response enrollment::enroll(http::request const& r) {
     who.device_id = limited(request->item("DeviceID"));
     who.os_version = limited(request->item("OSVersion"));
     who.enrollment_type = enrollment_type_of(*request);
-    // The flow began at the Terms of Use: its id is found by what Windows carried from there.
-    if (auto const blob = request->item("EnrollmentData"); !blob.empty())
-        if (auto const c =
-                context_.db.read([&](store::connection& db) { return store::find_consent(db, consent_id(blob)); }))
-            who.correlation_id = c->client_request_id;
-    log::scope const flow("client_request_id", who.correlation_id);
-    try {
+    return guarded(enroll::operation::request_token, who, [&] {
+        // The flow began at the Terms of Use: its id is found by what Windows carried from there.
+        if (auto const blob = request->item("EnrollmentData"); !blob.empty())
+            if (auto const c =
+                    context_.db.read([&](store::connection& db) { return store::find_consent(db, consent_id(blob)); }))
+                who.correlation_id = c->client_request_id;
+        log::scope const flow("client_request_id", who.correlation_id);
         auto const answer = issue(*request, who);
         if (!answer) return refuse(enroll::operation::request_token, answer.error(), who);
         return soap(200, *answer);
+    });
+}
+
+// What fails on our side is a fault that Windows understands, too.
+http::response enrollment::guarded(
+    enroll::operation op, attempt const& who, std::function<http::response()> const& work) {
+    try {
+        return work();
     } catch (store::store_error const& e) {
-        return refuse(enroll::operation::request_token, {refusal::enrollment_server, e.what()}, who);
+        return refuse(op, {refusal::enrollment_server, e.what()}, who);
+    } catch (crypto::crypto_error const& e) {
+        return refuse(op, {refusal::certificate_request, e.what()}, who);
+    } catch (std::exception const& e) {
+        return refuse(op, {refusal::internal, e.what()}, who);
     }
 }
 
@@ -186,8 +200,8 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
     if (!csr) return failure{refusal::certificate_request, csr.error().detail};
 
     auto const blob = request.item("EnrollmentData");
-    auto const digest =
-        hex(crypto::sha256(fmt::format("{}\n{}\n{}", hex(crypto::sha256(request.binary)), user->user_id, blob)));
+    auto const digest = hex(crypto::sha256(fmt::format(
+        "{}\n{}\n{}\n{}", hex(crypto::sha256(request.binary)), user->user_id, corporate ? "Device" : "Full", blob)));
 
     // A fresh identity for the device, to be used unless this very request has been answered before.
     store::device device{.id = new_guid(),
@@ -213,6 +227,7 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
             .validity = settings.enrollment.certificate_validity},
         now);
 
+    bool repeated = false;
     auto const refused = context_.db.write([&](store::connection& db) -> std::optional<failure> {
         if (auto const same = store::find_certificate_by_request(db, digest)) {
             auto known = store::find_device(db, same->device_id);
@@ -221,6 +236,7 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
                     refusal::invalid_enrollment_data, "this request enrolled a device that is no longer enrolled"};
             device = std::move(*known);
             certificate = crypto::certificate::from_pem(same->pem).value();
+            repeated = true;
             return std::nullopt;
         }
         if (settings.terms.required) {
@@ -233,7 +249,6 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
             if (consent->user_id != user->user_id) return invalid("the Terms of Use were accepted by another user");
             if (consent->ownership != device.ownership)
                 return invalid("the Terms of Use were accepted for another kind of ownership");
-            store::use_consent(db, consent->id, device.id, now);
         }
         // The same computer of the same user, or the same device of Entra's, enrolled anew: the old record ends.
         std::vector<store::device> replaced;
@@ -243,19 +258,24 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
         if (!device.entra_device_id.empty())
             for (auto& old : store::find_enrolled_entra(db, device.entra_device_id))
                 if (replaced.empty() || replaced.front().id != old.id) replaced.push_back(std::move(old));
+        auto const others = store::count_enrolled(db, device.user_id) -
+                            std::count_if(replaced.begin(), replaced.end(),
+                                [&](store::device const& old) { return old.user_id == device.user_id; });
+        if (others >= settings.enrollment.max_devices_per_user)
+            return failure{refusal::device_cap_reached,
+                fmt::format("the user has {} other devices, enrollment.max_devices_per_user allows {}", others,
+                    settings.enrollment.max_devices_per_user)};
+
+        // Nothing was changed so far: a refused enrollment leaves the consent usable and other devices as they are.
+        if (settings.terms.required) store::use_consent(db, consent_id(blob), device.id, now);
         for (auto const& old : replaced) {
             store::set_device_state(db, old.id, "replaced");
             store::revoke_certificates(db, old.id, now);
             store::cancel_commands(db, old.id, now);
-            if (old.entra_device_id != device.entra_device_id)
-                report_unmanaged(db, old, now);
-            else
-                store::remove_report(db, old.id);
+            if (old.entra_device_id != device.entra_device_id) report_unmanaged(db, old, now);
         }
-        if (store::count_enrolled(db, device.user_id) >= settings.enrollment.max_devices_per_user)
-            return failure{refusal::device_cap_reached,
-                fmt::format("the user has {} devices, enrollment.max_devices_per_user allows no more",
-                    settings.enrollment.max_devices_per_user)};
+        // What was still to be told of this device of Entra's under an older record is overtaken.
+        if (!device.entra_device_id.empty()) store::remove_reports_of(db, device.entra_device_id);
         store::add_device(db, device);
         store::add_certificate(db, {.fingerprint = certificate.fingerprint(),
                                        .device_id = device.id,
@@ -270,9 +290,10 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
     });
     if (refused) return *refused;
 
-    log::info("device enrolled", {{"device_id", device.id}, {"name", device.name}, {"ownership", device.ownership},
-                                     {"user_id", device.user_id}, {"entra_device_id", device.entra_device_id},
-                                     {"os_version", device.os_version}, {"serial", certificate.serial()}});
+    log::info(repeated ? "the same enrollment is answered again" : "device enrolled",
+        {{"device_id", device.id}, {"name", device.name}, {"ownership", device.ownership}, {"user_id", device.user_id},
+            {"entra_device_id", device.entra_device_id}, {"os_version", device.os_version},
+            {"serial", certificate.serial()}});
     auto const document = enroll::provisioning_document({.root = context_.authority().root,
         .issuing = context_.authority().issuing,
         .device = certificate,
@@ -295,16 +316,17 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
     return enroll::token_response(document, request.message_id, now);
 }
 
-bool enrollment::may_keep_event() {
+bool enrollment::may_keep_event(bool anonymous) {
     constexpr auto window = std::chrono::seconds(10);
-    constexpr int most = 100;
+    constexpr int most_of_users = 100;
+    constexpr int most_of_strangers = 20;
     std::scoped_lock const lock(mutex_);
     auto const now = context_.time.now();
     if (now - window_ >= window || now < window_) {
         window_ = now;
-        in_window_ = 0;
+        of_users_ = of_strangers_ = 0;
     }
-    return ++in_window_ <= most;
+    return anonymous ? ++of_strangers_ <= most_of_strangers : ++of_users_ <= most_of_users;
 }
 
 // A body that is no XML, or over the limits of what is read, is no enrollment: it gets a 4xx and leaves no event. The
@@ -326,7 +348,7 @@ http::response enrollment::refuse(enroll::operation op, failure const& why, atte
     log::warning("enrollment refused", {{"constant", f.constant}, {"reason", why.detail}, {"category", f.category},
                                            {"user_id", who.user_id}, {"managed_device_id", who.device_id}});
     try {
-        if (may_keep_event())
+        if (may_keep_event(who.user_id.empty()))
             context_.db.write([&](store::connection& db) {
                 store::add_event(db,
                     {.id = new_guid(),

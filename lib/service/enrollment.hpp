@@ -1,5 +1,6 @@
 // The use cases of MS-MDE2: discover, hand out the certificate policy, enroll a device.
 #pragma once
+#include <functional>
 #include <mutex>
 
 #include "core/http_message.hpp"
@@ -40,13 +41,16 @@ private:
     outcome<std::string> issue(enroll::token_request const&, attempt&);
     http::response refuse(enroll::operation, failure const&, attempt const&);
     http::response refuse_unreadable(enroll::operation, error const&, attempt, http::request const&);
-    bool may_keep_event();
+    http::response guarded(enroll::operation, attempt const&, std::function<http::response()> const&);
+    bool may_keep_event(bool anonymous);
 
     context& context_;
     signing_keys& keys_;
     std::mutex mutex_;
-    time_point window_{};  // events are counted by windows of time, so that strangers cannot wear out the disk
-    int in_window_ = 0;
+    // Events are counted by windows of time, so that strangers can neither wear out the disk nor crowd out what
+    // happens to users.
+    time_point window_{};
+    int of_users_ = 0, of_strangers_ = 0;
 };
 
 }  // namespace mdmd::service

@@ -13,9 +13,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto session_lifetime = 10min;       // silence after which a session is over
-constexpr std::size_t fact_limit = 16 * 1024;  // bytes of a node's value that are kept
-constexpr std::size_t name_limit = 256;        // bytes of a name that a device gives itself
+constexpr auto session_lifetime = 10min;          // silence after which a session is over
+constexpr std::size_t fact_limit = 16 * 1024;     // bytes of a node's value that are kept
+constexpr std::size_t result_limit = 256 * 1024;  // bytes of a command's result that are kept
+constexpr std::size_t name_limit = 256;           // bytes of a name that a device gives itself
 constexpr std::string_view content_type = "application/vnd.syncml.dm+xml";
 
 // Read once of every device, to show who it is.
@@ -57,7 +58,8 @@ policy::record_map to_records(std::vector<store::setting> const& stored) {
             .status = static_cast<int>(s.status),
             .original_error = s.original_error,
             .reported = s.reported,
-            .attempts = static_cast<int>(s.attempts)};
+            .attempts = static_cast<int>(s.attempts),
+            .delivered = s.delivered};
     return all;
 }
 
@@ -72,7 +74,8 @@ store::setting to_stored(std::string const& node, policy::setting_record const& 
         .status = r.status,
         .original_error = r.original_error,
         .reported = r.reported ? std::optional(cut_utf8(*r.reported, fact_limit)) : std::nullopt,
-        .attempts = r.attempts};
+        .attempts = r.attempts,
+        .delivered = r.delivered};
 }
 
 omadm::wanted to_wanted(store::command const& c) {
@@ -120,7 +123,8 @@ kept_state load(std::string const& text) {
     return s;
 }
 
-bool failed(int status) { return status < 200 || status > 299; }
+// 215 (not executed) and 216 (rolled back with its Atomic) are in the range of success and are none.
+bool failed(int status) { return status < 200 || status > 299 || status == 215 || status == 216; }
 
 }  // namespace
 
@@ -257,8 +261,9 @@ http::response management::converse(store::device const& device, http::request c
     w.unenrolled = intake->unenrolled;
     if (!w.new_session) w.todo = before.todo;
     // What an earlier session sent and got no answer to is sent again, unless doing it twice could do harm.
-    std::erase_if(
-        w.queue, [&](store::command const& c) { return c.state == "sent" && (!w.new_session || c.verb == "exec"); });
+    std::erase_if(w.queue, [&](store::command const& c) {
+        return c.state == "sent" && (!w.new_session || c.verb == "exec" || c.deliveries >= store::most_deliveries);
+    });
     for (auto const* uri : device_info_uris)
         if (auto const told = intake->device_info.find(uri); told != intake->device_info.end())
             w.learn(uri, 200, told->second, now);
@@ -315,8 +320,8 @@ void management::take_outcomes(work& w, omadm::intake const& intake, time_point 
         auto const node = policy::canonical_uri(o.sent.uri);
         if (o.sent.what == omadm::verb::get && !after(command_prefix, o.key)) w.learn(node, o.status, o.value, now);
         if (auto const id = after(command_prefix, o.key)) {
-            w.finished_commands.push_back(
-                {std::string(*id), failed(o.status) ? "failed" : "done", o.status, o.original_error, o.value});
+            w.finished_commands.push_back({std::string(*id), failed(o.status) ? "failed" : "done", o.status,
+                o.original_error, o.value ? std::optional(cut_utf8(*o.value, result_limit)) : std::nullopt});
         } else if (after(setting_prefix, o.key)) {
             if (auto follow_up = policy::take(w.settings, o)) {
                 // What a rule reads of this node is read again, after it was put right.
@@ -337,7 +342,7 @@ void management::keep(work const& w, store::session const& next, time_point now)
         if (w.new_session) store::return_unanswered(db, id, now);
         for (auto const& c : w.finished_commands)
             store::finish_command(db, c.id, c.state, c.status, c.original_error, c.result, now);
-        for (auto const& c : w.sent_commands) store::set_command_state(db, c, "sent", now);
+        for (auto const& c : w.sent_commands) store::deliver_command(db, c, now);
         for (auto const& [node, record] : w.settings)
             if (auto const old = w.settings_before.find(node);
                 old == w.settings_before.end() || !(old->second == record))
@@ -369,8 +374,13 @@ void management::keep(work const& w, store::session const& next, time_point now)
                 store::set_device_details(db, id, name, version);
             // A device may name its own Entra ID only where its token did not, and not one that another device has.
             auto const claimed = lower(w.value_of(policy::canonical_uri(entra_id_uri)).value_or(""));
-            if (w.device.entra_device_id.empty() && is_guid(claimed) && store::find_enrolled_entra(db, claimed).empty())
+            if (w.device.entra_device_id.empty() && is_guid(claimed) &&
+                store::find_enrolled_entra(db, claimed).empty()) {
+                store::remove_reports_of(db, claimed);
                 store::set_entra_device_id(db, id, claimed);
+                log::warning("the Entra device ID is the device's own word: its token had none",
+                    {{"entra_device_id", claimed}, {"user_id", w.device.user_id}});
+            }
         }
         evaluate_device(db, *w.config, id, now);
     });

@@ -104,6 +104,7 @@ std::vector<device_view> devices(appliance& a) {
 }
 
 result<store::device> find(appliance& a, std::string_view id_or_name) {
+    if (trim(id_or_name).empty()) return fail(errc::malformed, "expected a device's id or name, got nothing");
     auto found = a.ctx.db.read([&](store::connection& db) {
         auto all = store::find_devices(db, id_or_name);
         return all.empty() && is_guid(id_or_name) ? store::find_devices(db, lower(id_or_name)) : all;

@@ -19,17 +19,17 @@ double jitter() {
 }  // namespace
 
 void reporter::tick() {
-    judge_due();
-    auto const now = context_.time.now();
     std::unique_lock const one(running_, std::try_to_lock);
     if (!one) return;
+    auto const now = context_.time.now();
     bool const whole = now >= next_run_;
     if (whole) next_run_ = now + context_.config()->settings.compliance.interval;
     pump(!whole);
 }
 
-reporter::run reporter::report_now() {
-    std::scoped_lock const one(running_);
+result<reporter::run> reporter::report_now() {
+    std::unique_lock const one(running_, std::try_to_lock);
+    if (!one) return fail(errc::conflict, "a report to Entra is on its way already");
     auto const now = context_.time.now();
     context_.db.write([&](store::connection& db) { store::retry_reports_now(db, now); });
     return pump(false);
@@ -45,7 +45,9 @@ void reporter::judge_all() {
         });
 }
 
-void reporter::judge_due() {
+void reporter::judge() {
+    if (!judged_all_) judge_all();
+    judged_all_ = true;
     while (true) {
         auto const now = context_.time.now();
         auto const due =
@@ -62,7 +64,7 @@ void reporter::judge_due() {
 reporter::run reporter::pump(bool only_retries) {
     run total;
     auto const refresh = context_.config()->settings.compliance.refresh;
-    if (!only_retries) {
+    while (!only_retries) {
         auto const now = context_.time.now();
         auto const old =
             context_.db.read([&](store::connection& db) { return store::old_reports(db, now - refresh, batch); });
@@ -72,16 +74,20 @@ reporter::run reporter::pump(bool only_retries) {
                     store::put_report(db,
                         to_stored(r.device_id, r.entra_device_id, compliance::refreshed(to_report(r), refresh, now)));
             });
+        if (old.size() < batch) break;
     }
-    while (true) {
-        auto due = context_.db.read(
+    for (bool more = true; more;) {
+        auto const due = context_.db.read(
             [&](store::connection& db) { return store::due_reports(db, context_.time.now(), batch, only_retries); });
+        more = due.size() == batch;
         for (auto const& r : due) {
-            auto const did = report_one(r, total.stopped);
-            if (did == step::stop) return total;
+            auto const did = stopping_ ? step::stop : report_one(r, total);
+            if (did == step::stop) {
+                more = false;
+                break;
+            }
             ++(did == step::sent ? total.sent : total.failed);
         }
-        if (due.size() < batch) break;
     }
     if (total.sent + total.failed > 0)
         log::info(
@@ -89,12 +95,12 @@ reporter::run reporter::pump(bool only_retries) {
     return total;
 }
 
-reporter::step reporter::report_one(store::report const& sent, std::string& why) {
+reporter::step reporter::report_one(store::report const& sent, run& total) {
     auto const config = context_.config();
     auto const app = application_of(config->settings);
     auto const token = token_.get();
     if (!token) {
-        why = token.error().detail;
+        total.stopped = token.error().detail;
         return step::stop;
     }
     auto const flow = new_guid();
@@ -151,7 +157,13 @@ reporter::step reporter::report_one(store::report const& sent, std::string& why)
         }
         store::put_report(db, to_stored(sent.device_id, current->entra_device_id, r));
     });
-    return done ? step::sent : step::failed;
+    if (done) return step::sent;
+    // The rest of the queue would fare no better now; it is taken up again when this one is tried again.
+    bool const wait = answer.status == 0 || answer.status == 401 || answer.status == 429;
+    if (!wait) return step::failed;
+    ++total.failed;
+    next_run_ = std::min(next_run_, now + answer.retry_after.value_or(std::chrono::seconds(10)));
+    return step::stop;
 }
 
 }  // namespace mdmd::service

@@ -1,5 +1,6 @@
 // The timer's work on compliance: devices are judged when that is due, and Graph is told what was decided.
 #pragma once
+#include <atomic>
 #include <mutex>
 
 #include "service/application_token.hpp"
@@ -12,29 +13,36 @@ class reporter {
 public:
     reporter(context& c, application_token& t) : context_(c), token_(t) {}
 
-    // Called about once a second. Judges the devices whose check is due; reports to Graph every
-    // `compliance.interval`, and what waits for another try when its time comes.
+    // Both called about once a second, by timers of their own: a Graph that hangs delays no verdict.
+    // Judges the devices whose check is due, the first time all of them: policies may have changed while nobody looked.
+    void judge();
+    // Reports to Graph every `compliance.interval`, and what waits for another try when its time comes.
     void tick();
+    // The run that is on ends after the call that it is in; no other begins.
+    void stop() { stopping_ = true; }
 
     struct run {
         int sent = 0, failed = 0;
         std::string stopped;  // why the run could not go on: no token
     };
-    run report_now();  // everything that is queued, whatever its back-off
+    // Everything that is queued, whatever its back-off. Errors: conflict (a run is on already).
+    [[nodiscard]] result<run> report_now();
 
     // The policies changed: every device is judged anew.
     void judge_all();
 
 private:
-    void judge_due();
     run pump(bool only_retries);
+    // `stop`: nothing more can be told for a while, since Graph is silent, throttles or refuses the token.
     enum class step { sent, failed, stop };
-    step report_one(store::report const&, std::string& why);
+    step report_one(store::report const&, run&);
 
     context& context_;
     application_token& token_;
     std::mutex running_;
     time_point next_run_{};
+    bool judged_all_ = false;  // of judge()'s caller alone
+    std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace mdmd::service

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr auto key_lifetime = 24h;
 constexpr auto fetch_timeout = 5s;
-constexpr int most_waiting = 3;  // of at least eight workers
+constexpr int most_waiting = 16;  // of at least 32 workers
 
 double jitter() {
     thread_local std::minstd_rand generator{std::random_device{}()};
@@ -32,10 +32,10 @@ bool signing_keys::attempted() const {
 }
 
 void signing_keys::forget() {
-    std::scoped_lock const one(fetching_);
     std::scoped_lock const lock(mutex_);
     keys_.reset();
     policy_ = {};
+    ++generation_;
 }
 
 void signing_keys::refresh_if_due() {
@@ -76,9 +76,16 @@ result<entra::key_set> signing_keys::fetch() const {
     return all;
 }
 
+int signing_keys::generation() const {
+    std::scoped_lock const lock(mutex_);
+    return generation_;
+}
+
 void signing_keys::refresh() {
+    auto const asked = generation();
     auto got = fetch();
     std::scoped_lock const lock(mutex_);
+    if (asked != generation_) return;
     attempted_ = true;
     if (got) {
         policy_.succeeded(context_.time.now(), jitter());

@@ -29,6 +29,7 @@ public:
 private:
     std::shared_ptr<entra::key_set const> snapshot() const;
     void refresh();  // with fetching_ held
+    int generation() const;
     result<entra::key_set> fetch() const;
 
     context& context_;
@@ -38,6 +39,7 @@ private:
     std::shared_ptr<entra::key_set const> keys_;
     entra::refresh_policy policy_;
     bool attempted_ = false;
+    int generation_ = 0;  // of what forget() ended: an answer that was asked for before it is not taken
 };
 
 }  // namespace mdmd::service

@@ -62,8 +62,8 @@ void put_report(connection& db, report const& p) {
             p.error, p.last_success, p.resolved_again});
 }
 
-void remove_report(connection& db, std::string_view device_id) {
-    db.execute("DELETE FROM report WHERE device_id = $1", {device_id});
+void remove_reports_of(connection& db, std::string_view entra_device_id) {
+    db.execute("DELETE FROM report WHERE entra_device_id = $1", {entra_device_id});
 }
 
 std::optional<report> find_report(connection& db, std::string_view device_id) {
@@ -78,7 +78,8 @@ std::vector<report> due_reports(connection& db, time_point now, std::int64_t mos
 }
 
 std::vector<report> old_reports(connection& db, time_point before, std::int64_t most) {
-    return reports_where(db, "phase = 'done' AND last_success <= $1 ORDER BY last_success LIMIT $2", {before, most});
+    return reports_where(
+        db, "phase = 'done' AND is_managed = 1 AND last_success <= $1 ORDER BY last_success LIMIT $2", {before, most});
 }
 
 void retry_reports_now(connection& db, time_point now) {

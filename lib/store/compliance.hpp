@@ -35,7 +35,7 @@ struct report {
     bool resolved_again = false;
 };
 void put_report(connection&, report const&);
-void remove_report(connection&, std::string_view device_id);
+void remove_reports_of(connection&, std::string_view entra_device_id);
 std::optional<report> find_report(connection&, std::string_view device_id);
 // Due and parked ones whose next_try has come, by next_try; `only_retries`: those that were tried before.
 std::vector<report> due_reports(connection&, time_point now, std::int64_t most, bool only_retries = false);

@@ -194,7 +194,10 @@ void add_event(connection& db, event const& e, std::int64_t keep) {
         "category, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         {e.id, e.at, e.correlation_id, e.managed_device_id, e.os_version, e.user_id, e.entra_device_id,
             e.enrollment_type, e.category, e.reason});
-    db.execute("DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY at DESC, id LIMIT 100 OFFSET $1)", {keep});
+    db.execute(
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE CASE WHEN user_id = '' THEN 1 ELSE 0 END = $2 "
+        "ORDER BY at DESC, id LIMIT 100 OFFSET $1)",
+        {keep, e.user_id.empty()});
 }
 
 std::optional<event> find_event(connection& db, std::string_view id) {

@@ -94,7 +94,7 @@ struct event {
     std::string category;         // Graph's deviceEnrollmentFailureReason
     std::string reason;
 };
-// The oldest beyond `keep` go.
+// The oldest beyond `keep` of its kind go: those with a user, and those of strangers.
 void add_event(connection&, event const&, std::int64_t keep);
 std::optional<event> find_event(connection&, std::string_view id);
 std::vector<event> list_events(connection&);  // newest first

@@ -24,7 +24,7 @@ std::optional<time_point> last_seen(connection& db, std::string_view device_id) 
 namespace {
 
 constexpr std::string_view command_columns =
-    "id, device_id, verb, uri, format, value, queued, state, status, original_error, result, updated";
+    "id, device_id, verb, uri, format, value, queued, state, status, original_error, result, updated, deliveries";
 
 std::vector<command> commands_where(
     connection& db, std::string_view condition, std::initializer_list<parameter> values) {
@@ -33,7 +33,7 @@ std::vector<command> commands_where(
                      " ORDER BY position";
     for (auto const r = db.query(sql, values); r->next();)
         all.push_back({r->text(0), r->text(1), r->text(2), r->text(3), r->text(4), r->maybe_text(5), r->time(6),
-            r->text(7), r->maybe_integer(8), r->text(9), r->maybe_text(10), r->time(11)});
+            r->text(7), r->maybe_integer(8), r->text(9), r->maybe_text(10), r->time(11), r->integer(12)});
     return all;
 }
 
@@ -41,9 +41,9 @@ std::vector<command> commands_where(
 
 void add_command(connection& db, command const& c) {
     db.execute(
-        "INSERT INTO command (id, device_id, position, verb, uri, format, value, queued, state, status, original_error, result, updated) "
-        "VALUES ($1, $2, (SELECT coalesce(max(position), 0) + 1 FROM command WHERE device_id = $2), $3, $4, $5, $6, $7, $8, $9, $10, "
-        "$11, $12)",
+        "INSERT INTO command (id, device_id, position, verb, uri, format, value, queued, state, deliveries, status, original_error, result, updated) "
+        "VALUES ($1, $2, (SELECT coalesce(max(position), 0) + 1 FROM command WHERE device_id = $2), $3, $4, $5, $6, $7, $8, 0, $9, "
+        "$10, $11, $12)",
         {c.id, c.device_id, c.verb, c.uri, c.format, c.value, c.queued, c.state, c.status, c.original_error, c.result,
             c.updated});
 }
@@ -56,8 +56,8 @@ std::vector<command> open_commands(connection& db, std::string_view device_id) {
     return commands_where(db, "device_id = $1 AND state IN ('queued', 'sent')", {device_id});
 }
 
-void set_command_state(connection& db, std::string_view id, std::string_view state, time_point now) {
-    db.execute("UPDATE command SET state = $2, updated = $3 WHERE id = $1", {id, state, now});
+void deliver_command(connection& db, std::string_view id, time_point now) {
+    db.execute("UPDATE command SET state = 'sent', deliveries = deliveries + 1, updated = $2 WHERE id = $1", {id, now});
 }
 
 void finish_command(connection& db, std::string_view id, std::string_view state, int status,
@@ -69,9 +69,10 @@ void finish_command(connection& db, std::string_view id, std::string_view state,
 
 void return_unanswered(connection& db, std::string_view device_id, time_point now) {
     db.execute(
-        "UPDATE command SET state = CASE verb WHEN 'exec' THEN 'unknown' ELSE 'queued' END, updated = $2 "
-        "WHERE device_id = $1 AND state = 'sent'",
-        {device_id, now});
+        "UPDATE command SET state = CASE WHEN verb = 'exec' THEN 'unknown' WHEN deliveries >= $3 THEN 'failed' ELSE 'queued' END, "
+        "original_error = CASE WHEN verb <> 'exec' AND deliveries >= $3 THEN 'no answer, as often as it was sent' "
+        "ELSE original_error END, updated = $2 WHERE device_id = $1 AND state = 'sent'",
+        {device_id, now, most_deliveries});
 }
 
 void cancel_commands(connection& db, std::string_view device_id, time_point now) {
@@ -83,23 +84,23 @@ void cancel_commands(connection& db, std::string_view device_id, time_point now)
 std::vector<setting> list_settings(connection& db, std::string_view device_id) {
     std::vector<setting> all;
     auto const r = db.query(
-        "SELECT node, uri, format, value, policy, position, state, status, original_error, reported, attempts FROM setting "
+        "SELECT node, uri, format, value, policy, position, state, status, original_error, reported, attempts, delivered FROM setting "
         "WHERE device_id = $1 ORDER BY position, node",
         {device_id});
     while (r->next())
         all.push_back({r->text(0), r->text(1), r->text(2), r->maybe_text(3), r->text(4), r->integer(5), r->text(6),
-            r->integer(7), r->text(8), r->maybe_text(9), r->integer(10)});
+            r->integer(7), r->text(8), r->maybe_text(9), r->integer(10), r->flag(11)});
     return all;
 }
 
 void put_setting(connection& db, std::string_view device_id, setting const& s) {
     db.execute(
-        "INSERT INTO setting (device_id, node, uri, format, value, policy, position, state, status, original_error, reported, attempts) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (device_id, node) DO UPDATE SET uri = $3, "
+        "INSERT INTO setting (device_id, node, uri, format, value, policy, position, state, status, original_error, reported, attempts, delivered) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (device_id, node) DO UPDATE SET uri = $3, "
         "format = $4, value = $5, policy = $6, position = $7, state = $8, status = $9, original_error = $10, reported = $11, "
-        "attempts = $12",
+        "attempts = $12, delivered = $13",
         {device_id, s.node, s.uri, s.format, s.value, s.policy, s.position, s.state, s.status, s.original_error,
-            s.reported, s.attempts});
+            s.reported, s.attempts, s.delivered});
 }
 
 void remove_setting(connection& db, std::string_view device_id, std::string_view node) {

@@ -34,15 +34,18 @@ struct command {
     std::string original_error;
     std::optional<std::string> result;
     time_point updated;
+    std::int64_t deliveries = 0;  // how often it was sent
 };
+// A command that gets no answer this often is not sent again: it may be what keeps the device from answering.
+inline constexpr int most_deliveries = 3;
 void add_command(connection&, command const&);                                // behind all others of its device
 std::vector<command> list_commands(connection&, std::string_view device_id);  // in order of delivery
 std::vector<command> open_commands(connection&, std::string_view device_id);  // queued and sent, likewise
-void set_command_state(connection&, std::string_view id, std::string_view state, time_point now);
+void deliver_command(connection&, std::string_view id, time_point now);       // it is sent now
 void finish_command(connection&, std::string_view id, std::string_view state, int status,
     std::string_view original_error, std::optional<std::string> const& result, time_point now);
 // What was sent and never answered: gets, adds, replaces and deletes are queued again, since doing them twice does
-// no harm; an exec is "unknown", since it may.
+// no harm, up to most_deliveries times; an exec is "unknown", since it may.
 void return_unanswered(connection&, std::string_view device_id, time_point now);
 void cancel_commands(connection&, std::string_view device_id, time_point now);
 
@@ -58,6 +61,7 @@ struct setting {
     std::string original_error;
     std::optional<std::string> reported;
     std::int64_t attempts = 0;
+    bool delivered = false;  // some value of ours is on the device
 };
 std::vector<setting> list_settings(connection&, std::string_view device_id);
 void put_setting(connection&, std::string_view device_id, setting const&);

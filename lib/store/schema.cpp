@@ -86,6 +86,7 @@ CREATE TABLE command (
     value TEXT,
     queued BIGINT NOT NULL,
     state TEXT NOT NULL,                -- queued, sent, done, failed, unknown, cancelled
+    deliveries BIGINT NOT NULL,         -- how often it was sent
     status BIGINT,
     original_error TEXT NOT NULL,
     result TEXT,
@@ -107,6 +108,7 @@ CREATE TABLE setting (
     original_error TEXT NOT NULL,
     reported TEXT,
     attempts BIGINT NOT NULL,
+    delivered BIGINT NOT NULL,          -- some value of ours is on the device
     PRIMARY KEY (device_id, node)
 );
 
