@@ -8,7 +8,8 @@ namespace {
 
 constexpr char const* new_credential = "Create a new client secret or certificate for the application and enter it.";
 constexpr char const* check_application = "Check client_id and tenant_id, and that the application was consented to.";
-constexpr char const* check_cloud = "Check login_url and graph_url: they must be those of the cloud in which the tenant lives.";
+constexpr char const* check_cloud =
+    "Check login_url and graph_url: they must be those of the cloud in which the tenant lives.";
 constexpr char const* check_certificate =
     "Upload the application's certificate to Entra ID again, or use a client secret in key_file.";
 constexpr char const* check_scope = "Check graph_url: the scope asked for is graph_url with /.default after it.";
@@ -42,8 +43,7 @@ constexpr code_text codes[] = {
     {700016, "the application is not found in the tenant", check_application, true},
     {700021, "the assertion names another application than client_id", "Check client_id.", true},
     {700022, "scopes of several resources were asked for at once", check_scope, false},
-    {700023, "the assertion is addressed to another tenant or login host", "Check tenant_id and login_url.",
-        true},
+    {700023, "the assertion is addressed to another tenant or login host", "Check tenant_id and login_url.", true},
     {700024, "the assertion is not valid now: this machine's clock is wrong",
         "Set the clock and keep it by NTP (timedatectl).", false},
     {700027, "the assertion's signature does not match a certificate of the application", check_certificate, true},
@@ -53,8 +53,7 @@ constexpr code_text codes[] = {
     {7000112, "the application is disabled", "Enable the enterprise application in Entra ID.", true},
     {7000215, "the client secret is wrong",
         "Enter the secret's value; its ID, which the portal shows beside it, does not work.", true},
-    {7000218, "no client secret or certificate was sent", "Set key_file.",
-        true},
+    {7000218, "no client secret or certificate was sent", "Set key_file.", true},
     {7000222, "the client secret or certificate has expired", new_credential, true},
 };
 static_assert(std::is_sorted(std::begin(codes), std::end(codes), [](auto& a, auto& b) { return a.code < b.code; }));
