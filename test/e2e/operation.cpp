@@ -21,7 +21,7 @@ constexpr std::string_view probe = "GET /EnrollmentServer/Discovery.svc HTTP/1.1
 
 }  // namespace
 
-TEST_CASE("--check-config lists every mistake of the configuration with its place", "[e2e]") {
+TEST_CASE("mdmd --check-config lists every mistake of the configuration with its place", "[e2e]") {
     e2e::world w;
     CHECK(w.app->check_config().code == 0);
 
