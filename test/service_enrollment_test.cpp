@@ -96,6 +96,21 @@ TEST_CASE_METHOD(appliance_fixture,
     CHECK(tenant->fetches <= 4);
 }
 
+TEST_CASE_METHOD(appliance_fixture,
+    "one version's keys serve where the other's cannot be had, and replace no whole set", "[service]") {
+    tenant->no_v1 = true;
+    CHECK(open_terms(true, tenant->token(time.now(), {}, true)).status == 200);
+    CHECK(open_terms(true, tenant->token(time.now())).status == 302);
+    tenant->no_v1 = false;
+    time.advance(6min);
+    appliance->keys.refresh_if_due();
+    CHECK(open_terms(true, tenant->token(time.now())).status == 200);
+    tenant->no_v1 = true;
+    time.advance(2h);
+    appliance->keys.refresh_if_due();
+    CHECK(open_terms(true, tenant->token(time.now())).status == 200);
+}
+
 TEST_CASE_METHOD(appliance_fixture, "keys that could not be refreshed are used for a day and no longer", "[service]") {
     appliance->keys.refresh_if_due();
     CHECK(appliance->keys.attempted());

@@ -71,6 +71,7 @@ struct fake_tenant {
     std::mutex mutex;
     std::string kid = "k1";
     bool away = false;
+    bool no_v1 = false;  // there is no metadata of version 1.0
     int fetches = 0;
     int token_requests = 0;
     json::value token_refusal = nullptr;                                     // an object: answered with 401
@@ -90,7 +91,7 @@ struct fake_tenant {
             return http::response{200, {{"Content-Type", "application/json"}}, json::serialize(v)};
         };
         std::string const tenant = tenant_id;
-        if (path == "/" + tenant + "/.well-known/openid-configuration") {
+        if (path == "/" + tenant + "/.well-known/openid-configuration" && !no_v1) {
             ++fetches;
             return ok({{"issuer", "https://sts.windows.net/" + tenant + "/"}, {"jwks_uri", "https://login.test/keys"}});
         }

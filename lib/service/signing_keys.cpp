@@ -48,7 +48,7 @@ void signing_keys::refresh_if_due() {
     refresh();
 }
 
-result<entra::key_set> signing_keys::fetch() const {
+result<signing_keys::fetched> signing_keys::fetch() const {
     auto const config = context_.config();
     auto const& entra = config->settings.entra;
     auto const get = [&](std::string url) -> result<std::string> {
@@ -58,21 +58,27 @@ result<entra::key_set> signing_keys::fetch() const {
         if (got->status != 200) return fail(errc::unavailable, fmt::format("{}: HTTP {}", url, got->status));
         return std::move(got->body);
     };
-    entra::key_set all;
-    for (bool const v2 : {false, true}) {
-        auto const text = get(fmt::format(
-            "{}/{}{}/.well-known/openid-configuration", entra.login_url.text, entra.tenant_id, v2 ? "/v2.0" : ""));
+    fetched all;
+    auto const take = [&](std::string_view version, std::string& issuer) -> result<void> {
+        auto const text = get(
+            fmt::format("{}/{}{}/.well-known/openid-configuration", entra.login_url.text, entra.tenant_id, version));
         if (!text) return text.error();
         auto const meta = entra::parse_metadata(*text, entra.tenant_id);
         if (!meta) return meta.error();
-        (v2 ? all.issuer_v2 : all.issuer_v1) = meta->issuer;
         auto const jwks = get(meta->jwks_uri);
         if (!jwks) return jwks.error();
         auto keys = entra::parse_jwks(*jwks);
         if (!keys) return keys.error();
-        for (auto& k : *keys) all.keys[k.kid].push_back(std::move(k));
+        for (auto& k : *keys) all.keys.keys[k.kid].push_back(std::move(k));
+        issuer = meta->issuer;
+        return {};
+    };
+    if (auto const v1 = take("", all.keys.issuer_v1); !v1) all.missing = v1.error();
+    if (auto const v2 = take("/v2.0", all.keys.issuer_v2); !v2) {
+        if (all.missing) return v2.error();
+        all.missing = v2.error();
     }
-    all.fetched = context_.time.now();
+    all.keys.fetched = context_.time.now();
     return all;
 }
 
@@ -87,15 +93,21 @@ void signing_keys::refresh() {
     std::scoped_lock const lock(mutex_);
     if (asked != generation_) return;
     attempted_ = true;
-    if (got) {
-        policy_.succeeded(context_.time.now(), jitter());
-        log::debug("signing keys fetched", {{"keys", std::to_string(got->keys.size())}});
-        keys_ = std::make_shared<entra::key_set const>(std::move(*got));
-    } else {
-        policy_.failed(context_.time.now());
-        log::warning("signing keys could not be fetched",
-            {{"reason", got.error().detail}, {"kept", keys_ ? "those known" : "none"}});
+    auto const now = context_.time.now();
+    auto const failed = got ? got->missing : std::optional(got.error());
+    // Half of the keys are better than none, but never replace a whole set.
+    bool const whole = keys_ && !keys_->issuer_v1.empty() && !keys_->issuer_v2.empty();
+    if (got && (!failed || !whole)) {
+        log::debug("signing keys fetched", {{"keys", std::to_string(got->keys.keys.size())}});
+        keys_ = std::make_shared<entra::key_set const>(std::move(got->keys));
     }
+    if (!failed) {
+        policy_.succeeded(now, jitter());
+        return;
+    }
+    policy_.failed(now);
+    log::warning(
+        "signing keys could not be fetched", {{"reason", failed->detail}, {"kept", keys_ ? "those known" : "none"}});
 }
 
 result<entra::identity> signing_keys::verify(std::string_view token) {

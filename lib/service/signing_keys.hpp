@@ -30,7 +30,13 @@ private:
     std::shared_ptr<entra::key_set const> snapshot() const;
     void refresh();  // with fetching_ held
     int generation() const;
-    result<entra::key_set> fetch() const;
+    // The keys of version 1.0 and 2.0 together. Where one of the two cannot be had, `missing` says why, and that
+    // version's issuer is empty: its tokens are refused. Errors: unavailable, malformed (neither can be had).
+    struct fetched {
+        entra::key_set keys;
+        std::optional<error> missing;
+    };
+    result<fetched> fetch() const;
 
     context& context_;
     std::mutex fetching_;           // one fetch at a time
