@@ -285,3 +285,15 @@ TEST_CASE("options that cannot work are refused at once", "[http]") {
     CHECK_THROWS_WITH(http::client({.extra_roots_pem = "nonsense"}), Catch::Contains("extra roots"));
     CHECK_THROWS_WITH(http::client({.certificate_pem = "nonsense"}), Catch::Contains("certificate"));
 }
+
+TEST_CASE("localhost is this machine", "[http]") {
+    http::server server(1, 1);
+    auto const port = server.listen("127.0.0.1", 0, {{.host = "x", .tls = nullptr, .handle = [](http::request const&) {
+                                                          return http::response{200, {}, "here"};
+                                                      }}});
+    server.start();
+    http::client client({});
+    auto const got = client.send({.method = "GET", .url = fmt::format("http://LocalHost:{}/", port)});
+    REQUIRE(got);
+    CHECK(got->body == "here");
+}

@@ -11,6 +11,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
+#include <charconv>
 #include <deque>
 #include <future>
 
@@ -295,6 +296,13 @@ net::awaitable<result<std::vector<stream::endpoint>>> client::impl::find(job& j)
         host = i->second.substr(0, colon);
         port = i->second.substr(colon + 1);
         if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    }
+    if (iequals(host, "localhost")) {  // this machine, whatever a name service says or does not say [RFC 6761 6.3]
+        std::uint16_t number = 0;
+        std::from_chars(port.data(), port.data() + port.size(), number);
+        all.emplace_back(net::ip::tcp::endpoint(net::ip::address_v4::loopback(), number));
+        all.emplace_back(net::ip::tcp::endpoint(net::ip::address_v6::loopback(), number));
+        co_return all;
     }
     net::ip::tcp::resolver resolver(io);
     auto const [e, found] =
