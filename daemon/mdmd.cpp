@@ -34,9 +34,9 @@ http::tls_identity public_identity(config::settings const& s) {
 }
 
 // The way out: one client for all calls to Entra and Graph.
-http::transport way_out(config::settings const& s) {
-    auto const client = std::make_shared<http::client>(
-        http::client_options{.extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION});
+http::transport way_out(config::settings const& s, std::stop_token stop) {
+    auto const client = std::make_shared<http::client>(http::client_options{
+        .extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION, .stop = std::move(stop)});
     return [client](http::call const& c) { return client->send(c); };
 }
 
@@ -56,7 +56,7 @@ loaded_configuration load(std::filesystem::path const& file) {
     auto const& s = *settings.value;
     check_pair("server.tls_key", s.server.tls_key_at, public_identity(s));
     try {
-        static_cast<void>(way_out(s));
+        static_cast<void>(way_out(s, {}));
     } catch (std::exception const& e) {
         got.problems.push_back(config::problem{file, s.entra.ca_file_at.line, s.entra.ca_file_at.column,
             "entra.ca_file", fmt::format("expected certificates in PEM, got: {}", e.what())}
@@ -128,7 +128,7 @@ class running {
 public:
     explicit running(std::shared_ptr<service::configuration const> const& config)
         : db_(store::sqlite_engine(config->settings.storage.path)),
-          appliance_(db_, time_, config, way_out(config->settings)),
+          appliance_(db_, time_, config, way_out(config->settings, stopping_.get_token())),
           server_(std::max(1U, std::thread::hardware_concurrency()),
               std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
         auto const& s = config->settings;
@@ -182,7 +182,7 @@ public:
                 {{"problem", fmt::format("the folder of the policies is gone: {}", b.policies_dir.string())}});
             return;
         }
-        auto out = way_out(b);
+        auto out = way_out(b, stopping_.get_token());
         configure_log(b);
         server_.replace_tls(b.server.public_url.host, public_identity(b));
         server_.replace_tls(b.server.management_url.host, management_identity(b));
@@ -197,6 +197,7 @@ public:
         appliance_.report.stop();
         for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) (*t)->request_stop();
         server_.stop(stop_grace);
+        stopping_.request_stop();  // the timers' calls to a server that does not answer
         for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) t->reset();
     }
 
@@ -210,6 +211,7 @@ private:
         log::info("listening", {{"listener", what}, {"address", at.address}, {"port", std::to_string(port)}});
     }
 
+    std::stop_source stopping_;
     system_clock time_;
     store::database db_;
     service::appliance appliance_;

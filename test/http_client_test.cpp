@@ -225,6 +225,21 @@ TEST_CASE("a call ends when its time is up, whatever drips in", "[http]") {
     CHECK_THAT(got.error().detail, Catch::EndsWith(": time-out after 200 ms"));
 }
 
+TEST_CASE("a stop ends the calls that are under way, and every later one", "[http]") {
+    test::silent_port const nowhere;
+    std::stop_source stop;
+    http::client client({.stop = stop.get_token()});
+    http::call const c{.method = "GET", .url = fmt::format("http://127.0.0.1:{}/", nowhere.number()), .timeout = 10min};
+    auto first = std::async(std::launch::async, [&] { return client.send(c); });
+    REQUIRE(nowhere.visited(10s));
+    stop.request_stop();
+    for (auto const& got : {first.get(), client.send(c)}) {
+        REQUIRE_FALSE(got);
+        CHECK(got.error().code == errc::unavailable);
+        CHECK_THAT(got.error().detail, Catch::EndsWith("this process is stopping"));
+    }
+}
+
 TEST_CASE("connections are used again", "[http]") {
     std::atomic<int> handled = 0;
     http::server there(1, 1, {.connections = 1});  // a second connection would have to wait for the first to go

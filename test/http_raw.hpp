@@ -78,4 +78,32 @@ private:
     int fd_;
 };
 
+// A port of this machine where connections are made, by the system alone, and nobody ever says a word.
+class silent_port {
+public:
+    silent_port() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in at{};
+        at.sin_family = AF_INET;
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof at;
+        if (::bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(fd_, 8) != 0 ||
+            ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0)
+            throw std::runtime_error("listen failed");
+        number_ = ntohs(at.sin_port);
+    }
+    silent_port(silent_port const&) = delete;
+    silent_port& operator=(silent_port const&) = delete;
+    ~silent_port() { ::close(fd_); }
+    std::uint16_t number() const { return number_; }
+    // Somebody has connected.
+    bool visited(std::chrono::milliseconds patience) const {
+        pollfd p{fd_, POLLIN, 0};
+        return ::poll(&p, 1, static_cast<int>(patience.count())) > 0;
+    }
+
+private:
+    int fd_;
+    std::uint16_t number_ = 0;
+};
+
 }  // namespace mdmd::test

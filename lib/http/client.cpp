@@ -1,5 +1,6 @@
 #include "http/client.hpp"
 
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -192,8 +193,20 @@ struct client::impl {
         target to;
         std::string wire;
         steady::time_point until;
-        std::promise<result<response>> done;
         bool began_to_answer = false;
+
+        // The first end counts: an answer, an error, or the stop while neither has come.
+        void end(result<response> got) {
+            if (!ended_.exchange(true)) done_.set_value(std::move(got));
+        }
+        void end(std::exception_ptr e) {
+            if (!ended_.exchange(true)) done_.set_exception(std::move(e));
+        }
+        std::future<result<response>> future() { return done_.get_future(); }
+
+    private:
+        std::promise<result<response>> done_;
+        std::atomic<bool> ended_ = false;
     };
 
     result<response> send(call const&);
@@ -237,7 +250,9 @@ result<response> client::impl::send(call const& c) {
     j->to = *to;
     j->wire = std::move(*wire);
     j->until = until;
-    auto done = j->done.get_future();
+    auto done = j->future();
+    std::stop_callback const on_stop(
+        options.stop, [&j] { j->end(fail(errc::unavailable, "given up, since this process is stopping")); });
     net::co_spawn(io, run(*this, j), [](std::exception_ptr) {});
     // Looking up a name cannot be interrupted; the caller does not wait for it.
     if (done.wait_until(until + std::chrono::milliseconds(200)) != std::future_status::ready)
@@ -248,10 +263,9 @@ result<response> client::impl::send(call const& c) {
 
 net::awaitable<void> client::impl::run(impl& self, std::shared_ptr<job> j) {
     try {
-        auto got = co_await self.try_all(*j);
-        j->done.set_value(std::move(got));
+        j->end(co_await self.try_all(*j));
     } catch (...) {
-        j->done.set_exception(std::current_exception());
+        j->end(std::current_exception());
     }
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "core/http_message.hpp"
@@ -21,6 +22,7 @@ struct client_options {
     std::filesystem::path unix_socket;              // every call goes there, whatever its URL's host
     std::size_t answer_bytes = 4 * 1024 * 1024;     // body limit
     std::string user_agent = "mdmd";
+    std::stop_token stop;  // once requested, every call ends at once with unavailable
 };
 
 class client {

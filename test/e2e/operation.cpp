@@ -86,8 +86,8 @@ TEST_CASE("mdmctl ends with 0 when it is done, 1 when it was refused, 2 when it 
         CHECK(r.out == "");
         CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
     }
-    for (auto const& arguments : std::vector<std::vector<std::string>>{
-             {}, {"frobnicate"}, {"devices"}, {"devices", "show"}, {"devices", "send", "X", "shout", "./DevDetail"}}) {
+    for (auto const& arguments : std::vector<std::vector<std::string>>{{}, {"frobnicate"}, {"devices"},
+             {"devices", "show"}, {"devices", "send", "X", "shout", "./DevDetail"}, {"devices", "show", ""}}) {
         CAPTURE(arguments);
         auto const r = w.app->mdmctl(arguments);
         CHECK(r.code == 2);
@@ -118,6 +118,28 @@ TEST_CASE("a broken configuration is not taken at SIGHUP: the old one goes on, a
     w.app->reload();
     CHECK(w.app->logs("configuration taken"));
     CHECK_THROWS(joined(w, "DAVE-LAPTOP", "dave@contoso.test", false));
+    CHECK(w.app->stop() == 0);
+}
+
+TEST_CASE("what only a restart can change is refused at SIGHUP, and all goes on as before", "[e2e]") {
+    struct row {
+        char const* what;
+        e2e::settings change;
+        char const* said;
+    };
+    e2e::world w;
+    w.app->start();
+    for (auto const& r :
+        {row{"TLS of the admin listener", {{"admin.tls_certificate", "server.crt"}, {"admin.tls_key", "server.key"}},
+             "TLS of admin.listen is switched on or off with a restart only"},
+            row{"storage.path", {{"storage.path", "other.db"}}, "change with a restart only"}}) {
+        CAPTURE(r.what);
+        w.app->configure(r.change);
+        w.app->reload();
+        CHECK(w.app->logs(r.said));
+        CHECK(w.app->admin("/healthz").status == 200);
+        CHECK(joined(w, r.what, "alice@contoso.test")->enrolled());
+    }
     CHECK(w.app->stop() == 0);
 }
 
@@ -171,6 +193,17 @@ TEST_CASE("a request that has begun when SIGTERM comes is finished, and the exit
     CHECK_THAT(answer, Catch::Contains("Connection: close"));
     CHECK(w.app->daemon().wait(20s) == 0);
     CHECK_THAT(w.app->log(), Catch::Contains(" stopped"));
+}
+
+TEST_CASE("a login host that never answers does not hold up a stop", "[e2e]") {
+    test::silent_port const nowhere;
+    e2e::world w;
+    w.app->start();
+    w.app->configure({{"entra.login_url", fmt::format("https://127.0.0.1:{}", nowhere.number())}});
+    w.app->reload();
+    REQUIRE(nowhere.visited(10s));
+    w.app->daemon().signal(SIGTERM);
+    CHECK(w.app->daemon().wait(4s) == 0);  // each call alone would take longer than that
 }
 
 TEST_CASE("neither the client secret nor any token is in the log or in what mdmctl prints", "[e2e]") {
