@@ -63,7 +63,7 @@ TEST_CASE("an ordinary file needs the tenant, the addresses and the keys only", 
     auto const& s = *got.value;
     CHECK(got.warnings.empty());
     CHECK(s.entra.tenant_id == "11111111-2222-3333-4444-55555555555a");
-    CHECK(s.entra.key.reveal() == "abc~DEF.123");
+    CHECK(s.entra.key.text.reveal() == "abc~DEF.123");
     CHECK(s.entra.source == key_source::file);
     CHECK(s.entra.login_url.text == "https://login.microsoftonline.com");
     CHECK(s.entra.graph_url.text == "https://graph.microsoft.com");
@@ -278,7 +278,7 @@ TEST_CASE("the application's key comes from exactly one place", "[config]") {
         in.entra = "  key: very-secret\n";
         auto const got = in.load();
         REQUIRE(got.value);
-        CHECK(got.value->entra.key.reveal() == "very-secret");
+        CHECK(got.value->entra.key.text.reveal() == "very-secret");
         CHECK(got.value->entra.source == key_source::inline_value);
         REQUIRE(got.warnings.size() == 1);
         CHECK(got.warnings[0].starts_with("config.yaml:5:8: entra.key: "));
@@ -289,7 +289,7 @@ TEST_CASE("the application's key comes from exactly one place", "[config]") {
         in.env.credentials_directory = credential.parent_path();
         auto const got = in.load();
         REQUIRE(got.value);
-        CHECK(got.value->entra.key.reveal() == "from-systemd");
+        CHECK(got.value->entra.key.text.reveal() == "from-systemd");
         CHECK(got.value->entra.source == key_source::systemd_credential);
     }
     SECTION("two of them") {

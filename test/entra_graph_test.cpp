@@ -30,7 +30,8 @@ http::response answer(int status, std::string body, http::fields headers = {}) {
 }  // namespace
 
 TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
-    test::matches_golden("entra/token-request.txt", as_text(entra::token_request(app, secret("p~w&r=d +%/é"))));
+    test::matches_golden("entra/token-request.txt",
+        as_text(entra::token_request(app, {.text = secret("p~w&r=d +%/é")}, entra::assertion_form::ps256, {}).value()));
     test::matches_golden("entra/find-device.txt",
         as_text(entra::find_device(app, token, "12345678-aaaa-bbbb-cccc-1234567890ab", "req-1")));
     test::matches_golden("entra/report-compliance.txt",
@@ -38,7 +39,8 @@ TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
 }
 
 TEST_CASE("a form gives the secret back as it was", "[entra]") {
-    auto const call = entra::token_request(app, secret("p~w&r=d +%/é"));
+    auto const call =
+        entra::token_request(app, {.text = secret("p~w&r=d +%/é")}, entra::assertion_form::ps256, {}).value();
     auto const form = parse_query(call.body);
     CHECK(find_parameter(form, "client_secret") == "p~w&r=d +%/é");
     CHECK(find_parameter(form, "scope") == "https://graph.microsoft.com/.default");

@@ -154,7 +154,7 @@ struct appliance_fixture {
         s.entra.tenant_id = tenant_id;
         s.entra.client_id = client_id;
         s.entra.app_id = "https://mdm.test";
-        s.entra.key = secret("the-application-secret");
+        s.entra.key.text = secret("the-application-secret");
         s.entra.login_url = {"https://login.test", "login.test", 443};
         s.entra.graph_url = {"https://graph.test", "graph.test", 443};
         s.server.public_url = {"https://mdm.test", "mdm.test", 443};

@@ -7,6 +7,7 @@
 
 #include "config/policy_file.hpp"
 #include "config/settings.hpp"
+#include "core/error.hpp"
 
 namespace mdmd::config {
 
@@ -40,6 +41,11 @@ template <class T> struct loaded {
 // The same for text that would stand in `file`, without the policies.
 [[nodiscard]] loaded<settings> parse_settings(
     std::string const& yaml, std::filesystem::path const& file, environment const&);
+
+// What key_file and next_key_file hold: one line with a client secret, or PEM with a certificate and its private key.
+// Not readable by others. Errors: not_found, forbidden (its mode), malformed, unsupported (a passphrase); the detail is
+// "expected …, got …" and never holds content.
+[[nodiscard]] result<credential> read_credential(std::filesystem::path const&);
 
 // Every key that config.yaml may hold, "server.listen", in the order of settings.hpp.
 std::vector<std::string> known_keys();

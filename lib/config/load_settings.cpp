@@ -106,7 +106,7 @@ void read_key(section& s, context const& in, settings& into) {
                                     has_credential ? " and the systemd credential 'entra-key'" : ""));
     } else if (file) {
         into.entra.source = key_source::file;
-        if (auto key = content(s, in, file, read_key_text)) into.entra.key = std::move(*key);
+        if (auto key = content(s, in, file, read_key_text)) into.entra.key.text = std::move(*key);
     } else if (text) {
         into.entra.source = key_source::inline_value;
         auto const& value = *text.value;
@@ -114,7 +114,7 @@ void read_key(section& s, context const& in, settings& into) {
             value.what == yaml::node::kind::scalar && !value.text.empty() &&
             std::all_of(value.text.begin(), value.text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
         if (fits)
-            into.entra.key = secret(value.text);
+            into.entra.key.text = secret(value.text);
         else
             s.report(text, value.what == yaml::node::kind::scalar && !value.text.empty()
                                ? "expected a key of printable ASCII without blanks, got something else"
@@ -125,7 +125,7 @@ void read_key(section& s, context const& in, settings& into) {
         into.entra.source = key_source::systemd_credential;
         auto key = read_key_text(credential);
         if (key)
-            into.entra.key = std::move(key).value();
+            into.entra.key.text = std::move(key).value();
         else
             s.report(file, fmt::format("{} (the systemd credential 'entra-key')", key.error().detail));
     } else if (!file.broken && !text.broken) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/credential.hpp"
 #include "core/log.hpp"
 #include "core/os_version.hpp"
 #include "core/secret.hpp"
@@ -38,7 +39,17 @@ struct url {
     bool operator==(url const&) const = default;
 };
 
-enum class key_source { file, inline_value, systemd_credential };
+// Where the application's key comes from.
+enum class key_source { file, inline_value, systemd_credential, certificate };
+// How a certificate's owner signs in: PS256 with the certificate's SHA-256 digest, or the older RS256 with SHA-1.
+enum class assertion_form { ps256, rs256 };
+
+// An HTTP proxy that is asked to CONNECT.
+struct proxy {
+    std::string host;  // a name or a numeric address, without brackets
+    std::uint16_t port = 0;
+    secret credentials;  // "user:password" for Basic; empty: none
+};
 
 struct settings {
     std::filesystem::path file;  // where it was read from
@@ -47,14 +58,19 @@ struct settings {
         std::string tenant_id;  // GUID, lower case
         std::string client_id;  // GUID, lower case
         std::string app_id;     // application ID URI
-        secret key;             // read from key_file, `key`, or $CREDENTIALS_DIRECTORY/entra-key
+        credential key;         // from key_file, `key`, certificate_file, or $CREDENTIALS_DIRECTORY/entra-key
         key_source source = key_source::file;
+        std::filesystem::path key_file;  // where `source` is a file
+        std::filesystem::path certificate_file, certificate_key_file;
+        std::filesystem::path next_key_file;  // empty: none; the file itself comes and goes
+        assertion_form assertion = assertion_form::ps256;
         std::optional<time_point> key_expires;
-        url login_url;  // default https://login.microsoftonline.com
-        url graph_url;  // default https://graph.microsoft.com
+        url login_url;  // those of `cloud`, unless given
+        url graph_url;
         std::string required_scope = "mdm_delegation";
         std::string ca_pem;  // the content of ca_file; empty: the system's roots alone
         position ca_file_at;
+        std::optional<config::proxy> proxy;
     } entra;
 
     struct {
@@ -104,6 +120,13 @@ struct settings {
         seconds refresh{std::chrono::hours(24)};
         seconds stale_after{std::chrono::days(30)};
     } compliance;
+
+    std::vector<seconds> key_reminders;  // before an end, the longest first
+
+    struct {
+        std::filesystem::path command;  // empty: none
+        std::string webhook;            // https URL, or http on this machine; empty: none
+    } notify;
 
     std::filesystem::path policies_dir;  // default: policies.d beside the file
 

@@ -59,6 +59,7 @@ struct call {
     fields headers;
     std::string body;
     std::chrono::milliseconds timeout{15'000};  // for the whole call
+    bool direct = false;                        // past the proxy, where there is one
 };
 
 // Makes the call and waits for the answer. Errors: unavailable (name, connection, TLS, time-out, answer that is

@@ -104,13 +104,15 @@ std::optional<time_point> parse_http_date(std::string_view s) {
 
 }  // namespace
 
-http::call token_request(application const& app, secret const& key) {
+result<http::call> token_request(application const& app, credential const& key, assertion_form, time_point) {
+    if (key.is_certificate()) return fail(errc::unsupported, "certificate credentials");
+
     auto const scope = std::string(without_last_slash(app.graph_url)) + "/.default";
-    return {.method = "POST",
+    return http::call{.method = "POST",
         .url = fmt::format("{}/{}/oauth2/v2.0/token", without_last_slash(app.login_url), percent_encode(app.tenant_id)),
         .headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}},
         .body = fmt::format("client_id={}&scope={}&client_secret={}&grant_type=client_credentials",
-            percent_encode(app.client_id), percent_encode(scope), percent_encode(key.reveal()))};
+            percent_encode(app.client_id), percent_encode(scope), percent_encode(key.text.reveal()))};
 }
 
 token_answer parse_token_answer(http::response const& answer, time_point now) {

@@ -1,9 +1,12 @@
 // What is asked of Entra's token endpoint and of Microsoft Graph, and what their answers say: values only.
 #pragma once
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/credential.hpp"
 #include "core/http_message.hpp"
 #include "core/secret.hpp"
 #include "core/time.hpp"
@@ -17,8 +20,11 @@ struct application {
     std::string client_id;
 };
 
-// Client credentials with a secret; scope {graph_url}/.default. [management E.2]
-http::call token_request(application const&, secret const& key);
+// How the owner of a certificate signs its assertion: PS256 with `x5t#S256`, or RS256 with `x5t`.
+enum class assertion_form { ps256, rs256 };
+// Client credentials, scope {graph_url}/.default. [management E.2] A certificate is proven by a fresh assertion, valid
+// for ten minutes from `now`. Errors: malformed (the certificate or its key cannot be used, or they are no pair).
+[[nodiscard]] result<http::call> token_request(application const&, credential const&, assertion_form, time_point now);
 
 struct access_token {
     secret text;
@@ -62,6 +68,32 @@ http::call find_device(
 // PATCH /v1.0/devices/{object_id} {"isManaged":…,"isCompliant":…}
 http::call report_compliance(application const&, access_token const&, std::string_view object_id, bool is_managed,
     bool is_compliant, std::string client_request_id);
+
+// GET /v1.0/applications(appId='…')?$select=… [management F.1]
+http::call read_application(application const&, access_token const&, std::string client_request_id);
+
+// One of the application's credentials, as Graph lists them.
+struct application_key {
+    bool certificate = false;
+    std::string key_id;      // GUID
+    std::string name;        // as the administrator called it
+    std::string hint;        // of a secret: its first three characters; may be empty
+    std::string thumbprint;  // of a certificate: 40 or 64 upper-case hex digits, SHA-1 or SHA-256; may be empty
+    time_point ends;
+};
+struct registration {
+    std::vector<std::string> identifier_uris;  // the application ID URIs
+    std::vector<application_key> keys;
+};
+// Errors: forbidden (403), not_found (404: Graph knows no such application), malformed, unavailable (another status).
+[[nodiscard]] result<registration> parse_application(http::response const&);
+// When this credential ends: by its hint or thumbprint; where several have the same hint, the first of them to end that
+// has not ended by `now`. nullopt: it is not among them.
+std::optional<time_point> end_of(credential const&, registration const&, time_point now);
+
+// The application permissions that Entra put into a token (claim `roles`), for the administrator's eyes: whether they
+// suffice is Graph's to say. Empty where the token cannot be read.
+std::set<std::string> roles_of(access_token const&);
 
 struct graph_error {
     std::string code;  // "Request_ResourceNotFound"

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -11,6 +12,14 @@
 #include "core/secret.hpp"
 
 namespace mdmd::http {
+
+// Asked to CONNECT to the host of every https call that is not direct [RFC 9110 9.3.6]. The connection to the proxy
+// itself is plain TCP; what goes through it is TLS from here to the host.
+struct proxy {
+    std::string host;  // a name or a numeric address, without brackets
+    std::uint16_t port = 0;
+    secret credentials;  // "user:password", sent as Basic [RFC 7617]; empty: none
+};
 
 struct client_options {
     std::string extra_roots_pem;  // trusted besides the system's roots
@@ -20,7 +29,8 @@ struct client_options {
     std::map<std::string, std::string> connect_to;  // "host:port" -> "address:port": where to connect instead of
                                                     // asking DNS; name checks stay with the host
     std::filesystem::path unix_socket;              // every call goes there, whatever its URL's host
-    std::size_t answer_bytes = 4 * 1024 * 1024;     // body limit
+    std::optional<http::proxy> proxy;
+    std::size_t answer_bytes = 4 * 1024 * 1024;  // body limit
     std::string user_agent = "mdmd";
     std::stop_token stop;  // once requested, every call ends at once with unavailable
 };

@@ -34,8 +34,10 @@ result<entra::access_token> application_token::get() {
                 status_.refusal ? status_.refusal->summary() : status_.unreachable);
     }
     auto const config = context_.config();
-    auto const answer =
-        context_.call(entra::token_request(application_of(config->settings), config->settings.entra.key));
+    auto const request = entra::token_request(
+        application_of(config->settings), config->settings.entra.key, entra::assertion_form::ps256, now);
+    if (!request) return request.error();
+    auto const answer = context_.call(*request);
 
     std::scoped_lock const lock(mutex_);
     if (asked != generation_) return fail(errc::unavailable, "the key was changed while Entra was asked");

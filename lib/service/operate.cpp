@@ -15,6 +15,7 @@ std::string source_name(config::key_source s) {
         case config::key_source::file: return "file";
         case config::key_source::inline_value: return "inline";
         case config::key_source::systemd_credential: return "systemd credential";
+        case config::key_source::certificate: return "certificate";
     }
     return "";
 }
