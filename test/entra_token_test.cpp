@@ -323,14 +323,25 @@ TEST_CASE("a failed refresh is tried again after 10 s, doubling to 5 min", "[ent
     entra::refresh_policy policy;
     auto now = noon;
     for (auto const wait : {10s, 20s, 40s, 80s, 160s, 300s, 300s, 300s}) {
-        policy.failed(now);
+        policy.failed(now, 0.5, std::nullopt);
         CHECK_FALSE(policy.due(now + wait - 1ms));
         CHECK(policy.due(now + wait));
         now += wait;
     }
     policy.succeeded(now, 0);
-    policy.failed(now);
+    policy.failed(now, 0.5, std::nullopt);
     CHECK(policy.due(now + 10s));
+}
+
+TEST_CASE("a failed refresh is tried again up to a fifth earlier or later, and not before Entra wants it", "[entra]") {
+    auto const [jitter, asked, wait] = GENERATE(
+        table<double, std::optional<std::chrono::milliseconds>, std::chrono::milliseconds>({{0.0, std::nullopt, 8s},
+            {1.0, std::nullopt, 12s}, {0.5, 3s, 10s}, {0.5, 90s, 90s}, {0.5, 1h, 1h}, {0.5, 24h, 1h}}));
+    CAPTURE(jitter, wait.count());
+    entra::refresh_policy policy;
+    policy.failed(noon, jitter, asked);
+    CHECK_FALSE(policy.due(noon + wait - 1ms));
+    CHECK(policy.due(noon + wait));
 }
 
 TEST_CASE("an unknown key forces one refresh, then at most one every 5 minutes", "[entra]") {

@@ -9,8 +9,6 @@ using namespace std::chrono_literals;
 
 constexpr auto shortest_wait = 54min;  // an hour less 10 %
 constexpr auto longest_wait = 66min;   // an hour and 10 %
-constexpr auto first_retry = 10s;
-constexpr auto longest_retry = 5min;
 constexpr auto forced_pause = 5min;
 
 }  // namespace
@@ -28,14 +26,12 @@ bool refresh_policy::unknown_kid_allows(time_point now) {
 
 void refresh_policy::succeeded(time_point now, double jitter) {
     auto const spread = std::chrono::duration<double, std::milli>(longest_wait - shortest_wait);
-    failures_ = 0;
+    retries_.succeeded();
     next_ = now + shortest_wait + std::chrono::floor<std::chrono::milliseconds>(spread * std::clamp(jitter, 0.0, 1.0));
 }
 
-void refresh_policy::failed(time_point now) {
-    constexpr int most_doublings = 5;  // 10 s doubled five times is over 5 min
-    next_ = now + std::min<std::chrono::milliseconds>(first_retry * (1 << failures_), longest_retry);
-    failures_ = std::min(failures_ + 1, most_doublings);
+void refresh_policy::failed(time_point now, double jitter, std::optional<std::chrono::milliseconds> retry_after) {
+    next_ = retries_.failed(now, jitter, retry_after);
 }
 
 }  // namespace mdmd::entra

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/backoff.hpp"
 #include "core/error.hpp"
 #include "core/time.hpp"
 #include "crypto/crypto.hpp"
@@ -68,19 +69,20 @@ struct identity {
     std::chrono::seconds leeway = std::chrono::seconds(300));
 
 // When keys may be fetched. An unknown kid triggers one refresh at once, then at most one every 5 minutes; the
-// steady refresh is every hour give or take 10 %; a failed one is tried again after 10 s doubling to 5 min. Keys
-// older than 24 h are not used. [enrollment B.3; contract "Signing keys"]
+// steady refresh is every hour give or take 10 %; a failed one is tried again after 10 s doubling to 5 min, give or
+// take 20 %, or as long after as Entra asks for, at most 1 h. Keys older than 24 h are not used. [enrollment B.3;
+// contract "Signing keys"]
 class refresh_policy {
 public:
     bool due(time_point now) const;                 // the steady refresh
     bool unknown_kid_allows(time_point now);        // true: refresh now (and it is counted)
     void succeeded(time_point now, double jitter);  // jitter 0..1
-    void failed(time_point now);
+    void failed(time_point now, double jitter, std::optional<std::chrono::milliseconds> retry_after);
 
 private:
     std::optional<time_point> next_;
     std::optional<time_point> last_forced_;
-    int failures_ = 0;
+    backoff retries_{std::chrono::seconds(10), std::chrono::minutes(5)};
 };
 
 }  // namespace mdmd::entra

@@ -105,7 +105,7 @@ void signing_keys::refresh() {
         policy_.succeeded(now, jitter());
         return;
     }
-    policy_.failed(now);
+    policy_.failed(now, jitter(), std::nullopt);
     log::warning(
         "signing keys could not be fetched", {{"reason", failed->detail}, {"kept", keys_ ? "those known" : "none"}});
 }
