@@ -35,8 +35,12 @@ http::tls_identity public_identity(config::settings const& s) {
 
 // The way out: one client for all calls to Entra and Graph.
 http::transport way_out(config::settings const& s, std::stop_token stop) {
-    auto const client = std::make_shared<http::client>(http::client_options{
-        .extra_roots_pem = s.entra.ca_pem, .user_agent = "mdmd/" MDMD_VERSION, .stop = std::move(stop)});
+    std::optional<http::proxy> proxy;
+    if (auto const& p = s.entra.proxy) proxy = http::proxy{p->host, p->port, p->credentials};
+    auto const client = std::make_shared<http::client>(http::client_options{.extra_roots_pem = s.entra.ca_pem,
+        .proxy = std::move(proxy),
+        .user_agent = "mdmd/" MDMD_VERSION,
+        .stop = std::move(stop)});
     return [client](http::call const& c) { return client->send(c); };
 }
 

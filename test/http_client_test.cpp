@@ -4,7 +4,7 @@
 #include <future>
 
 #include "http/server.hpp"
-#include "test/http_pki.hpp"
+#include "test/http_doubles.hpp"
 #include "test/http_raw.hpp"
 #include "test/support.hpp"
 
@@ -16,23 +16,14 @@ namespace {
 // A server of one scripted answer a connection: reads a header, says its piece, closes.
 class scripted {
 public:
-    explicit scripted(std::vector<std::string> answers, bool wait_for_second = false)
-        : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-        sockaddr_in at{};
-        at.sin_family = AF_INET;
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof at;
-        if (::bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(fd_, 8) != 0 ||
-            ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0)
-            throw std::runtime_error("listen failed");
-        port = ntohs(at.sin_port);
+    explicit scripted(std::vector<std::string> answers, bool wait_for_second = false) {
         thread_ = std::thread([this, answers = std::move(answers), wait_for_second] {
             for (auto const& a : answers) {
-                auto const peer = ::accept(fd_, nullptr, nullptr);
+                auto const peer = port_.accept();
                 if (peer < 0) return;
-                read_header(peer);
-                ::send(peer, a.data(), a.size(), MSG_NOSIGNAL);
-                if (wait_for_second) read_header(peer);
+                if (!test::read_header(peer).empty()) ++requests;
+                test::send_all(peer, a);
+                if (wait_for_second && !test::read_header(peer).empty()) ++requests;
                 ::shutdown(peer, SHUT_WR);
                 char rest[256];
                 while (::recv(peer, rest, sizeof rest, 0) > 0) continue;
@@ -41,56 +32,22 @@ public:
         });
     }
     ~scripted() {
-        ::shutdown(fd_, SHUT_RDWR);
+        port_.stop_accepting();
         thread_.join();
-        ::close(fd_);
     }
-    std::string url(std::string const& path = "/") const { return fmt::format("http://127.0.0.1:{}{}", port, path); }
-    std::uint16_t port = 0;
+    std::uint16_t port() const { return port_.number(); }
+    std::string url(std::string const& path = "/") const { return fmt::format("http://127.0.0.1:{}{}", port(), path); }
     std::atomic<int> requests = 0;
 
 private:
-    void read_header(int peer) {
-        std::string all;
-        char c = 0;
-        while (all.find("\r\n\r\n") == all.npos && ::recv(peer, &c, 1, 0) == 1) all += c;
-        if (!all.empty()) ++requests;
-    }
-    int fd_;
+    test::loopback_port port_;
     std::thread thread_;
-};
-
-struct https {
-    test::key_pair authority = test::make_authority("Roots R Us");
-    test::key_pair leaf;
-    http::server server{1, 2};
-    std::uint16_t port = 0;
-
-    explicit https(std::string const& names = "DNS:here.test,IP:127.0.0.1", long to_days = 30)
-        : leaf(test::make_certificate(
-              {.name = "here", .alternative_names = names, .usage = "serverAuth", .from_days = -40, .to_days = to_days},
-              &authority)) {
-        auto const tls = http::make_tls(
-            {.certificate_pem = leaf.certificate_pem, .key_pem = leaf.key_pem(), .client_authority_pem = {}});
-        port = server.listen("127.0.0.1", 0, {{.host = "here.test", .tls = tls.value(), .handle = [](auto const& r) {
-                                                   return http::response{
-                                                       .headers = {{"X-Host", std::string(*r.headers.get("Host"))}},
-                                                       .body = r.method + r.path + r.query + r.body};
-                                               }}});
-        server.start();
-    }
-    http::client_options options(bool trusting = true) const {
-        return {.extra_roots_pem = trusting ? authority.certificate_pem : std::string(),
-            .system_roots = false,
-            .connect_to = {{"here.test:443", fmt::format("127.0.0.1:{}", port)},
-                {"there.test:443", fmt::format("127.0.0.1:{}", port)}}};
-    }
 };
 
 }  // namespace
 
 TEST_CASE("a call goes to the host that its URL names, with all that was given", "[http]") {
-    https there;
+    test::https_site there;
     http::client client(there.options());
     auto const got =
         client.send({.method = "POST", .url = "https://HERE.test/a/b?c=d", .headers = {{"X-A", "1"}}, .body = "hi"});
@@ -180,7 +137,7 @@ TEST_CASE("a certificate that does not prove the host ends the call", "[http]") 
         {"DNS:here.test", 30, true, "https://there.test/", "hostname mismatch"},
     }));
     CAPTURE(names, to_days, trusting, url);
-    https there(names, to_days);
+    test::https_site there(names, to_days);
     http::client client(there.options(trusting));
     auto const got = client.send({.method = "GET", .url = url});
     REQUIRE_FALSE(got);
@@ -190,7 +147,7 @@ TEST_CASE("a certificate that does not prove the host ends the call", "[http]") 
 
 TEST_CASE("a host that is an address is checked as an address", "[http]") {
     bool const named = GENERATE(true, false);
-    https there(named ? "IP:127.0.0.1" : "DNS:127.0.0.1");
+    test::https_site there(named ? "IP:127.0.0.1" : "DNS:127.0.0.1");
     http::client client(there.options());
     auto const got = client.send({.method = "GET", .url = fmt::format("https://127.0.0.1:{}/", there.port)});
     CHECK(got.has_value() == named);
@@ -198,7 +155,7 @@ TEST_CASE("a host that is an address is checked as an address", "[http]") {
 
 TEST_CASE("nobody listening is said so", "[http]") {
     std::uint16_t port = 0;
-    { port = scripted({}).port; }
+    { port = scripted({}).port(); }
     http::client client({});
     auto const got = client.send({.method = "GET", .url = fmt::format("http://127.0.0.1:{}/x?y", port)});
     REQUIRE_FALSE(got);
@@ -279,7 +236,7 @@ TEST_CASE("a request whose connection dies under it is sent again only if that i
 }
 
 TEST_CASE("many threads call at once", "[http]") {
-    https there;
+    test::https_site there;
     http::client client(there.options());
     std::vector<std::future<int>> all;
     for (int i = 0; i < 8; ++i) {

@@ -15,6 +15,15 @@
 
 namespace mdmd::test {
 
+inline bool send_all(int peer, std::string_view bytes) {
+    while (!bytes.empty()) {
+        auto const n = ::send(peer, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n <= 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+}
+
 class raw_peer {
 public:
     explicit raw_peer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -33,14 +42,7 @@ public:
     }
     int descriptor() const { return fd_; }
 
-    bool send(std::string_view bytes) {
-        while (!bytes.empty()) {
-            auto const n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-            if (n <= 0) return false;
-            bytes.remove_prefix(static_cast<std::size_t>(n));
-        }
-        return true;
-    }
+    bool send(std::string_view bytes) { return send_all(fd_, bytes); }
     void end_sending() { ::shutdown(fd_, SHUT_WR); }
 
     // Until the peer closes, or `stop(all)` says enough, or patience ends (then `closed` stays false).
@@ -78,32 +80,45 @@ private:
     int fd_;
 };
 
-// A port of this machine where connections are made, by the system alone, and nobody ever says a word.
-class silent_port {
+// A port of this machine where connections are made by the system alone; whoever has this may accept them.
+class loopback_port {
 public:
-    silent_port() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    loopback_port() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in at{};
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof at;
-        if (::bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(fd_, 8) != 0 ||
+        if (::bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(fd_, 64) != 0 ||
             ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0)
             throw std::runtime_error("listen failed");
         number_ = ntohs(at.sin_port);
     }
-    silent_port(silent_port const&) = delete;
-    silent_port& operator=(silent_port const&) = delete;
-    ~silent_port() { ::close(fd_); }
+    loopback_port(loopback_port const&) = delete;
+    loopback_port& operator=(loopback_port const&) = delete;
+    ~loopback_port() { ::close(fd_); }
     std::uint16_t number() const { return number_; }
     // Somebody has connected.
     bool visited(std::chrono::milliseconds patience) const {
         pollfd p{fd_, POLLIN, 0};
         return ::poll(&p, 1, static_cast<int>(patience.count())) > 0;
     }
+    int accept() const { return ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); }  // waits; -1: no more
+    void stop_accepting() const { ::shutdown(fd_, SHUT_RDWR); }
 
 private:
     int fd_;
     std::uint16_t number_ = 0;
 };
+
+// Connections are made, and nobody ever says a word.
+using silent_port = loopback_port;
+
+// What was sent up to the end of a header, byte by byte: nothing behind it is taken. Empty: closed before.
+inline std::string read_header(int peer) {
+    std::string all;
+    char c = 0;
+    while (!all.ends_with("\r\n\r\n") && ::recv(peer, &c, 1, 0) == 1) all += c;
+    return all;
+}
 
 }  // namespace mdmd::test

@@ -30,6 +30,7 @@ constexpr auto as_values = net::as_tuple(net::use_awaitable);
 constexpr std::size_t idle_per_origin = 8;
 constexpr std::chrono::seconds idle_most{30};  // less than what servers and firewalls between commonly allow
 constexpr std::uint32_t answer_header_bytes = 64 * 1024;
+constexpr std::size_t input_bytes = 32 * 1024;  // two reads: rarely grows, so that wiping it at its end reaches all
 
 // Where a call goes.
 struct target {
@@ -41,6 +42,10 @@ struct target {
     std::string origin() const { return fmt::format("{}://{}", secure ? "https" : "http", authority); }
     std::string shown;  // for errors: without the query, which may hold secrets
 };
+
+std::string bracketed(std::string const& host) {  // an IPv6 address as URLs and CONNECT write it
+    return host.find(':') == host.npos ? host : fmt::format("[{}]", host);
+}
 
 bool is_loopback(std::string const& host) {
     error_code e;
@@ -71,8 +76,7 @@ result<target> parse_target(std::string const& url) {
     auto const [at, e] = std::from_chars(t.port.data(), last, number);
     if (at != last || e != std::errc() || number == 0 || number > 65535)
         return refused("port is not a number from 1 to 65535");
-    bool const v6 = t.host.find(':') != t.host.npos;
-    t.authority = v6 ? fmt::format("[{}]", t.host) : t.host;
+    t.authority = bracketed(t.host);
     if (t.port != usual) t.authority += ":" + t.port;
     auto const path = text(u.encoded_path());
     t.path = path.empty() ? "/" : path;
@@ -85,22 +89,55 @@ bool repeatable(std::string_view method) {  // RFC 9110 section 9.2.2
     return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
 }
 
-result<std::string> write_call(call const& c, target const& t, std::string const& user_agent) {
+// Joins the parts in memory that is allocated once, so that no copy of a secret part stays behind.
+secret joined(std::vector<std::string_view> const& parts) {
+    std::size_t size = 0;
+    for (auto const p : parts) size += p.size();
+    std::string all;
+    all.reserve(size);
+    for (auto const p : parts) all += p;
+    return secret(std::move(all));
+}
+
+result<secret> write_call(call const& c, target const& t, std::string const& user_agent) {
     if (!is_token(c.method)) return fail(errc::malformed, "method is not a token");
-    auto wire = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", c.method, t.path, t.authority);
-    if (!c.headers.get("User-Agent") && is_field_value(user_agent))
-        wire += fmt::format("User-Agent: {}\r\n", user_agent);
+    std::vector<std::string_view> parts{c.method, " ", t.path, " HTTP/1.1\r\nHost: ", t.authority, "\r\n"};
+    auto const field = [&](std::string_view name, std::string_view value) {
+        parts.insert(parts.end(), {name, ": ", value, "\r\n"});
+    };
+    if (!c.headers.get("User-Agent") && is_field_value(user_agent)) field("User-Agent", user_agent);
     for (auto const& [name, value] : c.headers) {
         if (!is_token(name) || !is_field_value(value))
             return fail(errc::malformed, fmt::format("header field {} cannot be sent", printable(name, 64)));
         bool const ours = iequals(name, "Host") || iequals(name, "Content-Length") || iequals(name, "Connection") ||
                           iequals(name, "Transfer-Encoding") || iequals(name, "Expect");
-        if (!ours) wire += fmt::format("{}: {}\r\n", name, value);
+        if (!ours) field(name, value);
     }
     bool const sends = c.method == "POST" || c.method == "PUT" || c.method == "PATCH";
-    if (sends || !c.body.empty()) wire += fmt::format("Content-Length: {}\r\n", c.body.size());
-    return wire + "\r\n" + c.body;
+    auto const length = std::to_string(c.body.size());
+    if (sends || !c.body.empty()) field("Content-Length", length);
+    parts.insert(parts.end(), {"\r\n", c.body});
+    return joined(parts);
 }
+
+// `authority` is host:port, the port always there [RFC 9110 9.3.6].
+secret write_connect(std::string const& authority, secret const& credentials, std::string const& user_agent) {
+    std::vector<std::string_view> parts{"CONNECT ", authority, " HTTP/1.1\r\nHost: ", authority, "\r\n"};
+    if (is_field_value(user_agent)) parts.insert(parts.end(), {"User-Agent: ", user_agent, "\r\n"});
+    secret const basic(credentials.empty() ? std::string() : base64(credentials.reveal()));
+    if (!basic.empty()) parts.insert(parts.end(), {"Proxy-Authorization: Basic ", basic.reveal(), "\r\n"});
+    parts.emplace_back("\r\n");
+    return joined(parts);
+}
+
+// A buffer that secrets come in.
+struct wiped {
+    std::string text;
+    wiped() { text.reserve(input_bytes); }
+    wiped(wiped const&) = delete;
+    wiped& operator=(wiped const&) = delete;
+    ~wiped() { wipe(text); }
+};
 
 std::string duration_text(std::chrono::milliseconds d) {
     return d.count() % 1000 == 0 ? fmt::format("{} s", d.count() / 1000) : fmt::format("{} ms", d.count());
@@ -112,6 +149,51 @@ std::string plain_words(error_code const& e) {
     if (words.size() > 1 && words[1] >= 'a' && words[1] <= 'z') words[0] = lower(words.substr(0, 1))[0];
     return words;
 }
+
+// A proxy's answer to CONNECT as it comes in: nothing but a header, whatever lengths it states [RFC 9110 9.3.6]. So
+// the fields are not even looked at.
+class connect_reader {
+public:
+    // Takes from the front of `input` what belongs to the answer. Errors hold nothing that the proxy sent.
+    result<void> put(std::string& input) {
+        static constexpr std::string_view version = "HTTP/1.", end = "\r\n\r\n";
+        while (status_ == 0) {
+            auto const known = std::min(input.size(), version.size());
+            if (input.compare(0, known, version, 0, known) != 0) return not_http();
+            auto const at = input.find(end, seen_);
+            auto const size = at == input.npos ? input.size() : at + end.size();
+            if (before_ + size > answer_header_bytes)
+                return fail(errc::unavailable, fmt::format("answer's header over {} bytes", answer_header_bytes));
+            if (at == input.npos) {
+                seen_ = input.size() - std::min(input.size(), end.size() - 1);
+                return {};
+            }
+            auto const status = status_of(std::string_view(input).substr(0, input.find("\r\n")));
+            if (status == 0) return not_http();
+            bool const interim = status < 200 && status != 101;  // RFC 9110 section 15.2
+            if (!interim) status_ = status;
+            input.erase(0, size);
+            before_ += size;
+            seen_ = 0;
+        }
+        return {};
+    }
+    int status() const { return status_; }  // 0: not there yet
+
+private:
+    static error not_http() { return fail(errc::unavailable, "answer is not HTTP"); }
+    // 0: not a status line [RFC 9112 section 4]. Some proxies leave out the blank before an empty reason.
+    static int status_of(std::string_view line) {
+        auto const digit = [&](std::size_t at) { return line[at] >= '0' && line[at] <= '9'; };
+        bool const good = line.size() >= 12 && digit(7) && line[8] == ' ' && line[9] >= '1' && digit(9) && digit(10) &&
+                          digit(11) && (line.size() == 12 || line[12] == ' ');
+        return good ? (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0') : 0;
+    }
+
+    int status_ = 0;
+    std::size_t seen_ = 0;    // where the end of the header may begin
+    std::size_t before_ = 0;  // bytes of interim answers
+};
 
 // One answer as it comes in.
 class answer_reader {
@@ -189,11 +271,16 @@ struct client::impl {
 
     // One call under way. Kept by shared_ptr: the caller may have given up already.
     struct job {
-        call what;
         target to;
-        std::string wire;
+        bool proxied = false;
+        std::string method;
+        secret wire;
+        std::chrono::milliseconds timeout;
         steady::time_point until;
         bool began_to_answer = false;
+
+        // Which idle connections will do.
+        std::string way() const { return to.origin() + (proxied ? " by proxy" : ""); }
 
         // The first end counts: an answer, an error, or the stop while neither has come.
         void end(result<response> got) {
@@ -213,11 +300,14 @@ struct client::impl {
     static net::awaitable<void> run(impl&, std::shared_ptr<job>);
     net::awaitable<result<response>> try_all(job&);
     net::awaitable<result<std::shared_ptr<stream>>> open(job&);
-    net::awaitable<result<std::vector<stream::endpoint>>> find(job&);
+    net::awaitable<result<void>> tunnel(job&, std::shared_ptr<stream>);
+    net::awaitable<result<std::shared_ptr<stream>>> reach(job&, std::string host, std::string port);
+    net::awaitable<result<std::vector<stream::endpoint>>> find(job&, std::string host, std::string port);
     net::awaitable<result<response>> exchange(job&, std::shared_ptr<stream>);
-    std::shared_ptr<stream> take_idle(std::string const& origin);
-    void keep_idle(std::string const& origin, std::shared_ptr<stream>);
+    std::shared_ptr<stream> take_idle(std::string const& way);
+    void keep_idle(std::string const& way, std::shared_ptr<stream>);
     error failed(job const&, error_code const&) const;
+    std::string proxy_name() const { return fmt::format("{}:{}", bracketed(options.proxy->host), options.proxy->port); }
     static std::chrono::milliseconds left(job const& j) {
         return std::max(
             std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(j.until - steady::now()));
@@ -231,7 +321,7 @@ struct client::impl {
     ssl_ctx_ptr context;
     net::io_context io{1};
     net::executor_work_guard<net::io_context::executor_type> guard = net::make_work_guard(io);
-    std::map<std::string, std::deque<idle>> pool;  // by origin, the most recent last
+    std::map<std::string, std::deque<idle>> pool;  // by job::way, the most recent last
     std::thread thread;
 };
 
@@ -246,9 +336,11 @@ result<response> client::impl::send(call const& c) {
 
     auto const until = steady::now() + c.timeout;
     auto const j = std::make_shared<job>();
-    j->what = c;
     j->to = *to;
+    j->proxied = options.proxy && to->secure && !c.direct && options.unix_socket.empty();
+    j->method = c.method;
     j->wire = std::move(*wire);
+    j->timeout = c.timeout;
     j->until = until;
     auto done = j->future();
     std::stop_callback const on_stop(
@@ -270,8 +362,7 @@ net::awaitable<void> client::impl::run(impl& self, std::shared_ptr<job> j) {
 }
 
 net::awaitable<result<response>> client::impl::try_all(job& j) {
-    auto const origin = j.to.origin();
-    if (auto reused = take_idle(origin); reused) {
+    if (auto reused = take_idle(j.way()); reused) {
         reused->deadline(left(j));
         auto const before = reused->written();
         auto got = co_await exchange(j, reused);
@@ -279,7 +370,7 @@ net::awaitable<result<response>> client::impl::try_all(job& j) {
         // is sent once more.
         bool const untouched = reused->written() == before;
         bool const again = !got && got.error().code == errc::unavailable && !j.began_to_answer &&
-                           (untouched || repeatable(j.what.method)) && steady::now() < j.until;
+                           (untouched || repeatable(j.method)) && steady::now() < j.until;
         if (!again) co_return got;
     }
     auto fresh = co_await open(j);
@@ -290,20 +381,18 @@ net::awaitable<result<response>> client::impl::try_all(job& j) {
 
 error client::impl::failed(job const& j, error_code const& e) const {
     if (e == net::error::timed_out && steady::now() >= j.until)
-        return fail(errc::unavailable, "time-out after " + duration_text(j.what.timeout));
+        return fail(errc::unavailable, "time-out after " + duration_text(j.timeout));
     if (e == net::error::eof) return fail(errc::unavailable, "connection closed before the answer was complete");
     return fail(errc::unavailable, plain_words(e));
 }
 
 // The addresses to try, in the resolver's order.
-net::awaitable<result<std::vector<stream::endpoint>>> client::impl::find(job& j) {
+net::awaitable<result<std::vector<stream::endpoint>>> client::impl::find(job& j, std::string host, std::string port) {
     std::vector<stream::endpoint> all;
     if (!options.unix_socket.empty()) {
         all.emplace_back(net::local::stream_protocol::endpoint(options.unix_socket.string()));
         co_return all;
     }
-    auto host = j.to.host;
-    auto port = j.to.port;
     if (auto const i = options.connect_to.find(host + ":" + port); i != options.connect_to.end()) {
         auto const colon = i->second.rfind(':');
         if (colon == i->second.npos) co_return fail(errc::malformed, "connect_to has no port");
@@ -330,8 +419,8 @@ net::awaitable<result<std::vector<stream::endpoint>>> client::impl::find(job& j)
     co_return all;
 }
 
-net::awaitable<result<std::shared_ptr<stream>>> client::impl::open(job& j) {
-    auto const found = co_await find(j);
+net::awaitable<result<std::shared_ptr<stream>>> client::impl::reach(job& j, std::string host, std::string port) {
+    auto const found = co_await find(j, std::move(host), std::move(port));
     if (!found) co_return found.error();
     std::shared_ptr<stream> connection;
     error_code e;
@@ -345,6 +434,51 @@ net::awaitable<result<std::shared_ptr<stream>>> client::impl::open(job& j) {
     }
     if (e) co_return failed(j, e);
     connection->deadline(left(j));
+    co_return connection;
+}
+
+// Asks the proxy at the other end for a way to the target. Its name is for the proxy to look up.
+net::awaitable<result<void>> client::impl::tunnel(job& j, std::shared_ptr<stream> connection) {
+    auto const told = [this](std::string_view what) {
+        return fail(errc::unavailable, fmt::format("proxy {}{}", proxy_name(), what));
+    };
+    auto const authority = fmt::format("{}:{}", bracketed(j.to.host), j.to.port);
+    auto const wire = write_connect(authority, options.proxy->credentials, options.user_agent);
+    // A proxy may refuse before it has read all: its answer counts, not the failed write.
+    auto const write_error = co_await connection->write(wire.reveal());
+    if (write_error == net::error::timed_out) co_return told(": " + failed(j, write_error).detail);
+    std::string input;
+    connect_reader reader;
+    while (reader.status() == 0) {
+        auto const e = co_await connection->read(input);
+        if (e) co_return told(": " + failed(j, write_error ? write_error : e).detail);
+        auto const r = reader.put(input);
+        if (!r) co_return told(": " + r.error().detail);
+    }
+    auto const status = reader.status();
+    if (status == 407)
+        co_return told(
+            options.proxy->credentials.empty() ? " asks for credentials" : " does not accept its credentials");
+    if (status < 200 || status > 299) co_return told(fmt::format(" refuses CONNECT to {}: HTTP {}", authority, status));
+    // In TLS it is the client that speaks first.
+    if (!input.empty()) co_return told(fmt::format(" sends bytes of its own into the tunnel to {}", authority));
+    co_return result<void>();
+}
+
+net::awaitable<result<std::shared_ptr<stream>>> client::impl::open(job& j) {
+    auto const host = j.proxied ? options.proxy->host : j.to.host;
+    auto const port = j.proxied ? std::to_string(options.proxy->port) : j.to.port;
+    auto const reached = co_await reach(j, host, port);
+    if (!reached && j.proxied)
+        co_return fail(
+            reached.error().code, fmt::format("proxy {} cannot be reached: {}", proxy_name(), reached.error().detail));
+    if (!reached) co_return reached.error();
+    auto const connection = *reached;
+    if (j.proxied) {
+        auto const opened = co_await tunnel(j, connection);
+        if (!opened) co_return opened.error();
+    }
+    error_code e;
     if (j.to.secure) {
         connection->secure(connect_tls(context.get(), j.to.host));
         e = co_await connection->handshake();
@@ -359,14 +493,14 @@ net::awaitable<result<std::shared_ptr<stream>>> client::impl::open(job& j) {
 }
 
 net::awaitable<result<response>> client::impl::exchange(job& j, std::shared_ptr<stream> connection) {
-    std::string input;
-    answer_reader reader(j.what.method == "HEAD", options.answer_bytes);
+    wiped input;
+    answer_reader reader(j.method == "HEAD", options.answer_bytes);
     // A server that refuses a body while it is still being sent answers and closes: its answer counts, not the
     // failed write.
-    auto const write_error = co_await connection->write(j.wire);
+    auto const write_error = co_await connection->write(j.wire.reveal());
     if (write_error == net::error::timed_out) co_return failed(j, write_error);
     while (!reader.done()) {
-        auto const e = co_await connection->read(input);
+        auto const e = co_await connection->read(input.text);
         if (e == net::error::eof && j.began_to_answer) {
             auto const end = reader.put_end();
             if (!end) co_return end.error();
@@ -374,17 +508,17 @@ net::awaitable<result<response>> client::impl::exchange(job& j, std::shared_ptr<
         }
         if (e) co_return failed(j, write_error ? write_error : e);
         j.began_to_answer = true;
-        auto const r = reader.put(input);
+        auto const r = reader.put(input.text);
         if (!r) co_return r.error();
     }
-    bool const reusable = reader.keep_alive() && input.empty() && !write_error;
+    bool const reusable = reader.keep_alive() && input.text.empty() && !write_error;
     auto answer = reader.take();
-    if (reusable) keep_idle(j.to.origin(), std::move(connection));
+    if (reusable) keep_idle(j.way(), std::move(connection));
     co_return answer;
 }
 
-std::shared_ptr<stream> client::impl::take_idle(std::string const& origin) {
-    auto& all = pool[origin];
+std::shared_ptr<stream> client::impl::take_idle(std::string const& way) {
+    auto& all = pool[way];
     auto const oldest = steady::now() - idle_most;
     while (!all.empty()) {
         auto last = std::move(all.back());
@@ -394,15 +528,15 @@ std::shared_ptr<stream> client::impl::take_idle(std::string const& origin) {
     return nullptr;
 }
 
-void client::impl::keep_idle(std::string const& origin, std::shared_ptr<stream> connection) {
+void client::impl::keep_idle(std::string const& way, std::shared_ptr<stream> connection) {
     connection->no_deadline();
     auto const now = steady::now();
-    for (auto i = pool.begin(); i != pool.end();) {  // what has waited too long goes, whatever its origin
+    for (auto i = pool.begin(); i != pool.end();) {  // what has waited too long goes, whatever its way
         auto& all = i->second;
         while (!all.empty() && all.front().since < now - idle_most) all.pop_front();
         i = all.empty() ? pool.erase(i) : std::next(i);
     }
-    auto& all = pool[origin];
+    auto& all = pool[way];
     if (all.size() >= idle_per_origin) all.pop_front();
     all.push_back({std::move(connection), now});
 }

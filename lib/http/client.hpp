@@ -27,10 +27,11 @@ struct client_options {
     std::string certificate_pem;  // a client certificate with its chain, and its key
     secret key_pem;
     std::map<std::string, std::string> connect_to;  // "host:port" -> "address:port": where to connect instead of
-                                                    // asking DNS; name checks stay with the host
+                                                    // asking DNS; name checks stay with the host. What a proxy
+                                                    // is asked for is not looked up here; the proxy itself is
     std::filesystem::path unix_socket;              // every call goes there, whatever its URL's host
-    std::optional<http::proxy> proxy;
-    std::size_t answer_bytes = 4 * 1024 * 1024;  // body limit
+    std::optional<http::proxy> proxy;               // errors name it where it is to blame
+    std::size_t answer_bytes = 4 * 1024 * 1024;     // body limit
     std::string user_agent = "mdmd";
     std::stop_token stop;  // once requested, every call ends at once with unavailable
 };

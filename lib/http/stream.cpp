@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <string.h>  // explicit_bzero
 #include <sys/socket.h>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
@@ -202,6 +203,7 @@ stream::attempt stream::try_read(std::string& into) {
     auto const returned = SSL_read_ex(tls_.get(), piece.data(), piece.size(), &count);
     if (returned != 1) return tls_outcome(returned);
     into.append(piece.data(), count);
+    ::explicit_bzero(piece.data(), count);  // tokens come this way
     return {attempt::done};
 }
 
