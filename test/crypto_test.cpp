@@ -1,5 +1,6 @@
 // Digests, keys, signing requests and signatures.
 #include <openssl/core_names.h>
+#include <openssl/rsa.h>
 
 #include "core/text.hpp"
 #include "test/crypto_support.hpp"
@@ -267,4 +268,58 @@ TEST_CASE("weak and impossible RSA keys are refused", "[crypto]") {
     refused(good, std::string(9, '\x7f'), errc::forbidden);
     refused(std::string(1026, '\xff'), f4, errc::forbidden);
     refused(std::string("\x01") + std::string(1024, '\xff'), f4, errc::forbidden);
+}
+
+namespace {
+
+bool verifies(private_key const& key, std::string_view text, std::string_view signature, int padding) {
+    handle<EVP_MD_CTX, EVP_MD_CTX_free> const context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* options = nullptr;
+    REQUIRE(EVP_DigestVerifyInit(context.get(), &options, EVP_sha256(), nullptr, raw(key)) == 1);
+    REQUIRE(EVP_PKEY_CTX_set_rsa_padding(options, padding) == 1);
+    if (padding == RSA_PKCS1_PSS_PADDING) {
+        REQUIRE(EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 32) == 1);
+        REQUIRE(EVP_PKEY_CTX_set_rsa_mgf1_md(options, EVP_sha256()) == 1);
+    }
+    auto const got = EVP_DigestVerify(context.get(), bytes(signature), signature.size(), bytes(text), text.size());
+    ERR_clear_error();
+    return got == 1;
+}
+
+}  // namespace
+
+TEST_CASE("RS256 and PS256 signatures verify by their own rules and not by the other's", "[crypto]") {
+    auto const rs = crypto::sign_rs256(device_key(), "text");
+    auto const ps = crypto::sign_ps256(device_key(), "text");
+    REQUIRE(rs);
+    REQUIRE(ps);
+    CHECK(*rs == rs256(device_key(), "text"));
+    CHECK(ps->size() == 256);
+    CHECK(verifies(device_key(), "text", *rs, RSA_PKCS1_PADDING));
+    CHECK(verifies(device_key(), "text", *ps, RSA_PKCS1_PSS_PADDING));
+    CHECK_FALSE(verifies(device_key(), "text", *rs, RSA_PKCS1_PSS_PADDING));
+    CHECK_FALSE(verifies(device_key(), "text", *ps, RSA_PKCS1_PADDING));
+    CHECK_FALSE(verifies(device_key(), "other", *ps, RSA_PKCS1_PSS_PADDING));
+    CHECK(*ps != crypto::sign_ps256(device_key(), "text").value());  // the salt
+    CHECK(verifies(device_key(), "", crypto::sign_ps256(device_key(), {}).value(), RSA_PKCS1_PSS_PADDING));
+}
+
+TEST_CASE("only RSA keys of a fit size sign", "[crypto]") {
+    auto const key = GENERATE(0, 1) ? private_key::make_p256() : private_key::make_rsa(1024);
+    for (auto const& got : {crypto::sign_rs256(key, "text"), crypto::sign_ps256(key, "text")}) {
+        REQUIRE_FALSE(got);
+        CHECK(got.error().code == errc::unsupported);
+        CHECK_FALSE(got.error().detail.empty());
+    }
+    CHECK(ERR_peek_error() == 0);
+}
+
+TEST_CASE("a certificate and a private key are a pair, or not", "[crypto]") {
+    auto const ours = make_leaf(contoso().issuing, contoso().issuing_key, device_key(), {});
+    CHECK(is_pair(ours, device_key()));
+    CHECK(is_pair(ours, private_key::from_pem(device_key().to_pem()).value()));
+    CHECK_FALSE(is_pair(ours, private_key::make_rsa(2048)));
+    CHECK_FALSE(is_pair(ours, private_key::make_p256()));
+    CHECK(is_pair(contoso().root, contoso().root_key));
+    CHECK(ERR_peek_error() == 0);
 }

@@ -21,7 +21,7 @@ inline std::string const device_id = "12345678-aaaa-bbbb-cccc-1234567890ab";
 inline std::string const issuer_v1 = "https://sts.windows.net/" + tenant + "/";
 inline std::string const issuer_v2 = "https://login.microsoftonline.com/" + tenant + "/v2.0";
 inline std::string const issuer_template = "https://login.microsoftonline.com/{tenantid}/v2.0";
-inline time_point const noon = from_ms(1'800'000'000'000);  // 2027-01-15T08:00:00Z
+inline time_point const token_noon = from_ms(1'800'000'000'000);  // 2027-01-15T08:00:00Z
 
 // An RSA key that signs as Entra does.
 class token_signer {
@@ -75,7 +75,7 @@ inline entra::key_set tenant_keys() {
     out.issuer_v1 = issuer_v1;
     out.issuer_v2 = issuer_v2;
     out.keys["k1"] = {{"k1", key, ""}, {"k1", key, issuer_template}};
-    out.fetched = noon - std::chrono::hours(1);
+    out.fetched = token_noon - std::chrono::hours(1);
     return out;
 }
 

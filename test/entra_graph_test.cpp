@@ -1,8 +1,11 @@
 // Requests to Entra's token endpoint and to Microsoft Graph, and their answers.
+#include <openssl/rsa.h>
+#include <boost/json.hpp>
 #include <set>
 
 #include "core/text.hpp"
 #include "entra/graph.hpp"
+#include "test/crypto_support.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;
@@ -36,6 +39,8 @@ TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
         as_text(entra::find_device(app, token, "12345678-aaaa-bbbb-cccc-1234567890ab", "req-1")));
     test::matches_golden("entra/report-compliance.txt",
         as_text(entra::report_compliance(app, token, "0f0f0f0f-0000-0000-0000-000000000001", true, false, "req-2")));
+    test::matches_golden("entra/read-application.txt", as_text(entra::read_application(app, token, "req-3")));
+    test::matches_golden("entra/read-mdm-policy.txt", as_text(entra::read_mdm_policy(app, token, "req-4")));
 }
 
 TEST_CASE("a form gives the secret back as it was", "[entra]") {
@@ -53,6 +58,106 @@ TEST_CASE("an identifier cannot leave its place in a request", "[entra]") {
         entra::find_device(app, token, "x' or '1' eq '1", "").url.find("x%27%27%20or%20%27%271") != std::string::npos);
     CHECK(entra::report_compliance(app, token, "../users/1?x#y", true, true, "").url ==
           "https://graph.microsoft.com/v1.0/devices/%2E%2E%2Fusers%2F1%3Fx%23y");
+    auto odd = app;
+    odd.client_id = "x'/../y?";
+    CHECK(entra::read_application(odd, token, "").url.find("applications(appId='x%27%27%2F%2E%2E%2Fy%3F')?$select=") !=
+          std::string::npos);
+    CHECK(entra::read_mdm_policy(odd, token, "").url.ends_with("mobileDeviceManagementPolicies/x%27%2F%2E%2E%2Fy%3F"));
+}
+
+namespace {
+
+// The application's own certificate, as an administrator makes one.
+crypto::certificate const& own_certificate() {
+    static auto const made =
+        test::make_leaf(test::contoso().issuing, test::contoso().issuing_key, test::device_key(), {});
+    return made;
+}
+credential certificate_credential() {
+    return {.text = {}, .certificate_pem = own_certificate().pem(), .key_pem = test::device_key().to_pem()};
+}
+
+bool is_signed(std::string_view text, std::string_view signature, bool pss) {
+    crypto::handle<EVP_MD_CTX, EVP_MD_CTX_free> const context(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* options = nullptr;
+    REQUIRE(EVP_DigestVerifyInit(context.get(), &options, EVP_sha256(), nullptr, test::raw(test::device_key())) == 1);
+    if (pss) {
+        REQUIRE(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1);
+        REQUIRE(EVP_PKEY_CTX_set_rsa_pss_saltlen(options, 32) == 1);
+    }
+    return EVP_DigestVerify(
+               context.get(), crypto::bytes(signature), signature.size(), crypto::bytes(text), text.size()) == 1;
+}
+
+}  // namespace
+
+TEST_CASE("the owner of a certificate proves itself by a signed assertion", "[entra]") {
+    auto const [kind, algorithm, name, thumbprint] =
+        GENERATE(table<entra::assertion_form, std::string, std::string, std::string>({
+            {entra::assertion_form::ps256, "PS256", "x5t#S256", crypto::sha256(own_certificate().der())},
+            {entra::assertion_form::rs256, "RS256", "x5t", crypto::sha1(own_certificate().der())},
+        }));
+    CAPTURE(algorithm);
+    auto const call = entra::token_request(app, certificate_credential(), kind, now + 999ms);
+    REQUIRE(call);
+    CHECK(call->method == "POST");
+    CHECK(call->headers.get("content-type") == "application/x-www-form-urlencoded");
+    auto const form = parse_query(call->body);
+    CHECK(form.size() == 5);
+    CHECK(find_parameter(form, "client_id") == app.client_id);
+    CHECK(find_parameter(form, "scope") == "https://graph.microsoft.com/.default");
+    CHECK(find_parameter(form, "grant_type") == "client_credentials");
+    CHECK(find_parameter(form, "client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+    auto const assertion = std::string(find_parameter(form, "client_assertion").value_or(""));
+    auto const parts = split(assertion, '.');
+    REQUIRE(parts.size() == 3);
+
+    auto const header = boost::json::parse(unbase64url(parts[0]).value()).as_object();
+    CHECK(header.size() == 3);
+    CHECK(header.at("alg").as_string() == algorithm);
+    CHECK(header.at("typ").as_string() == "JWT");
+    CHECK(header.at(name).as_string() == base64url(thumbprint));
+
+    auto const claims = boost::json::parse(unbase64url(parts[1]).value()).as_object();
+    CHECK(claims.size() == 7);
+    CHECK(claims.at("aud").as_string() == call->url);
+    CHECK(claims.at("iss").as_string() == app.client_id);
+    CHECK(claims.at("sub").as_string() == app.client_id);
+    CHECK(is_guid(claims.at("jti").as_string()));
+    CHECK(claims.at("nbf").as_int64() == 1'800'000'000);
+    CHECK(claims.at("iat").as_int64() == 1'800'000'000);
+    CHECK(claims.at("exp").as_int64() == 1'800'000'600);
+
+    auto const signed_text = std::string_view(assertion).substr(0, assertion.rfind('.'));
+    CHECK(is_signed(signed_text, unbase64url(parts[2]).value(), kind == entra::assertion_form::ps256));
+
+    auto const again = entra::token_request(app, certificate_credential(), kind, now + 999ms);
+    REQUIRE(again);
+    CHECK(again->body != call->body);  // an id of its own
+}
+
+TEST_CASE("a credential that cannot be used is malformed, and never quoted", "[entra]") {
+    auto const good = certificate_credential();
+    auto const other = crypto::private_key::make_rsa(2048).to_pem();
+    auto const curve = crypto::private_key::make_p256();
+    auto const curve_certificate =
+        test::make_leaf(test::contoso().issuing, test::contoso().issuing_key, curve, {}).pem();
+    auto const [what, key] = GENERATE_COPY(table<std::string, credential>({
+        {"neither a client secret nor a certificate", {}},
+        {"no certificate in the PEM", {.text = {}, .certificate_pem = "hunter2", .key_pem = good.key_pem}},
+        {"not a PEM private key", {.text = {}, .certificate_pem = good.certificate_pem, .key_pem = secret("hunter2")}},
+        {"not a PEM private key", {.text = {}, .certificate_pem = good.certificate_pem, .key_pem = {}}},
+        {"no pair", {.text = {}, .certificate_pem = good.certificate_pem, .key_pem = other}},
+        {"not an RSA key", {.text = {}, .certificate_pem = curve_certificate, .key_pem = curve.to_pem()}},
+    }));
+    CAPTURE(what);
+    auto const got = entra::token_request(app, key, entra::assertion_form::ps256, now);
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == errc::malformed);
+    CAPTURE(got.error().detail);
+    CHECK(got.error().detail.find(what) != std::string::npos);
+    CHECK(got.error().detail.find("hunter2") == std::string::npos);
+    CHECK(got.error().detail.find("BEGIN") == std::string::npos);
 }
 
 TEST_CASE("a token is taken from the answer with its lifetime", "[entra]") {
@@ -151,6 +256,14 @@ TEST_CASE("every AADSTS code of the operator's table is explained", "[entra]") {
     CHECK(entra::find_code(7000223) == nullptr);
 }
 
+TEST_CASE("only where this very credential is refused may its successor help", "[entra]") {
+    std::set<int> helped;
+    for (int code = 0; code < 10'000'000; ++code)
+        if (entra::successor_may_help(code)) helped.insert(code);
+    CHECK(helped == std::set{700027, 7000215, 7000222});
+    for (int const code : helped) CHECK(entra::find_code(code)->credential_is_wrong);
+}
+
 TEST_CASE("a device is found, or it is known that there is none", "[entra]") {
     auto const found = entra::parse_found_device(
         answer(200, R"({"@odata.context":"x","value":[{"id":"0f0f-1","deviceId":"12345678"}]})"));
@@ -229,4 +342,168 @@ TEST_CASE("Retry-After is read in seconds, fractions and dates, and is at most a
     CHECK(got.value_or(-1ms).count() == ms);
     CHECK_FALSE(entra::retry_after(answer(429, ""), now));
     CHECK(entra::parse_token_answer(answer(429, "", {{"Retry-After", text}}), now).refusal.retry_after == got);
+}
+
+namespace {
+
+// As Graph writes it; `id` and `key` are the JSON values of the first certificate.
+std::string registration_text(std::string const& id, std::string const& key) {
+    return R"({"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#applications/$entity","id":"o-1",)"
+           R"("appId":"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee","displayName":"mdmd",)"
+           R"("identifierUris":["https://mdm.contoso.com","api://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"],)"
+           R"("passwordCredentials":[{"customKeyIdentifier":null,"displayName":"old\nkey","endDateTime":)"
+           R"("2027-02-01T00:00:00.1234567Z","hint":"abc","keyId":"k-1","secretText":null,"startDateTime":null},)"
+           R"({"displayName":null,"endDateTime":"2028-02-01T00:00:00Z","hint":"xyz","keyId":"k-2"},)"
+           R"({"displayName":"no end","endDateTime":null,"hint":"end","keyId":"k-3"}],)"
+           R"("keyCredentials":[{"customKeyIdentifier":)" +
+           id + R"(,"displayName":"CN=mdmd","endDateTime":"2027-06-30T12:00:00Z","key":)" + key +
+           R"(,"keyId":"k-4","startDateTime":"2026-06-30T12:00:00Z","type":"AsymmetricX509Cert","usage":"Verify"},)"
+           R"({"customKeyIdentifier":null,"endDateTime":"2029-06-30T12:00:00Z","keyId":"k-5",)"
+           R"("type":"AsymmetricX509Cert","usage":"Sign"}]})";
+}
+std::string json_text(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+}  // namespace
+
+TEST_CASE("the application's keys are read with their ends", "[entra]") {
+    auto const got = entra::parse_application(answer(200, registration_text("null", "null")));
+    REQUIRE(got);
+    CHECK(got->identifier_uris ==
+          std::vector<std::string>{"https://mdm.contoso.com", "api://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"});
+    REQUIRE(got->keys.size() == 3);
+    auto const& first = got->keys[0];
+    CHECK_FALSE(first.certificate);
+    CHECK(first.key_id == "k-1");
+    CHECK(first.name == "old\\nkey");
+    CHECK(first.hint == "abc");
+    CHECK(first.thumbprint.empty());
+    CHECK(rfc3339(first.ends) == "2027-02-01T00:00:00.123Z");
+    CHECK(got->keys[1].name.empty());
+    auto const& third = got->keys[2];
+    CHECK(third.certificate);
+    CHECK(third.key_id == "k-4");
+    CHECK(third.name == "CN=mdmd");
+    CHECK(third.hint.empty());
+    CHECK(third.thumbprint.empty());
+    CHECK(rfc3339(third.ends) == "2027-06-30T12:00:00Z");
+}
+
+TEST_CASE("a certificate is known by every form in which Graph's users write its thumbprint", "[entra]") {
+    auto const& own = own_certificate();
+    auto const sha1 = crypto::sha1(own.der());
+    auto const sha256 = crypto::sha256(own.der());
+    auto const der = json_text(base64(own.der()));
+    auto const [id, key, thumbprint] = GENERATE_COPY(table<std::string, std::string, std::string>({
+        {json_text(base64(sha1)), "null", hex_upper(sha1)},
+        {json_text(base64(sha256)), "null", hex_upper(sha256)},
+        {json_text(hex(sha1)), "null", hex_upper(sha1)},
+        {json_text(hex_upper(sha1)), "null", hex_upper(sha1)},
+        {json_text(hex(sha256)), "null", hex_upper(sha256)},
+        {json_text(base64(hex_upper(sha1))), "null", hex_upper(sha1)},
+        {json_text(base64(hex(sha256))), "null", hex_upper(sha256)},
+        {"null", der, hex_upper(sha1)},
+        {json_text("my key"), der, hex_upper(sha1)},
+        {json_text(base64(std::string(20, 'x'))), der, hex_upper(sha1)},
+        {json_text(base64(sha1)), json_text("AAAA"), hex_upper(sha1)},
+        {json_text(base64(sha1)), "7", hex_upper(sha1)},
+        {json_text("my key"), "null", ""},
+        {json_text(base64("my key")), "null", ""},
+        {json_text(""), json_text(""), ""},
+        {"7", "null", ""},
+    }));
+    CAPTURE(id, key);
+    auto const got = entra::parse_application(answer(200, registration_text(id, key)));
+    REQUIRE(got);
+    CHECK(got->keys.at(2).thumbprint == thumbprint);
+    auto const ends = entra::end_of(certificate_credential(), *got, now);
+    CHECK(ends == (thumbprint.empty() ? std::nullopt : parse_rfc3339("2027-06-30T12:00:00Z")));
+}
+
+TEST_CASE("the end of a secret is that of its hint, the next one to come where several have it", "[entra]") {
+    auto const key = [](std::string hint, std::chrono::milliseconds in, bool certificate = false) {
+        return entra::application_key{certificate, "k", "n", std::move(hint), "", now + in};
+    };
+    using keys = std::vector<entra::application_key>;
+    using end = std::optional<std::chrono::milliseconds>;
+    auto const [what, all, expected] = GENERATE_COPY(table<std::string, keys, end>({
+        {"none", {}, std::nullopt},
+        {"its own", {key("xyz", 1h), key("abc", 2h)}, 2h},
+        {"another's only", {key("xyz", 1h), key("ABC", 2h)}, std::nullopt},
+        {"no hint", {key("", 1h)}, std::nullopt},
+        {"a shorter hint", {key("ab", 1h)}, std::nullopt},
+        {"a longer hint", {key("abcd", 1h)}, std::nullopt},
+        {"a certificate's", {key("abc", 1h, true)}, std::nullopt},
+        {"the next to end", {key("abc", 5h), key("abc", 2h), key("abc", 9h)}, 2h},
+        {"not one that has ended", {key("abc", -1h), key("abc", 0h), key("abc", 2h)}, 2h},
+        {"the last where all have ended", {key("abc", -5h), key("abc", -1h), key("abc", -2h)}, -1h},
+    }));
+    CAPTURE(what);
+    auto const got = entra::end_of({.text = secret("abcdef")}, {{}, all}, now);
+    CHECK(got == (expected ? std::optional(now + *expected) : std::nullopt));
+    CHECK_FALSE(entra::end_of({}, {{}, all}, now));
+    CHECK_FALSE(entra::end_of({.text = secret("ab")}, {{}, all}, now));
+    CHECK_FALSE(entra::end_of({.text = {}, .certificate_pem = "no PEM", .key_pem = {}}, {{}, all}, now));
+}
+
+TEST_CASE("an answer about the application, or its addresses, that cannot be used is an error", "[entra]") {
+    auto const [status, body, code] = GENERATE(table<int, std::string, errc>({
+        {200, "", errc::malformed},
+        {200, "[]", errc::malformed},
+        {200, R"({"identifierUris":{},"termsOfUseUrl":1})", errc::malformed},
+        {200, R"({"identifierUris":[1],"discoveryUrl":[]})", errc::malformed},
+        {200, R"({"passwordCredentials":"x","complianceUrl":{}})", errc::malformed},
+        {200, R"({"passwordCredentials":[1],"complianceUrl":false})", errc::malformed},
+        {200, R"({"keyCredentials":[[]],"complianceUrl":false})", errc::malformed},
+        {200, R"({"appId":"a","appId":"b"})", errc::malformed},
+        {204, "", errc::unavailable},
+        {401, R"({"error":{"code":"InvalidAuthenticationToken","message":"m"}})", errc::unavailable},
+        {403, R"({"error":{"code":"Authorization_RequestDenied","message":"m"}})", errc::forbidden},
+        {404, R"({"error":{"code":"Request_ResourceNotFound","message":"m"}})", errc::not_found},
+        {429, "", errc::unavailable},
+        {503, "busy", errc::unavailable},
+    }));
+    CAPTURE(status, body);
+    auto const application = entra::parse_application(answer(status, body));
+    REQUIRE_FALSE(application);
+    CHECK(application.error().code == code);
+    auto const addresses = entra::parse_mdm_policy(answer(status, body));
+    REQUIRE_FALSE(addresses);
+    CHECK(addresses.error().code == code);
+    if (status == 403) CHECK(addresses.error().detail.find("Authorization_RequestDenied") != std::string::npos);
+}
+
+TEST_CASE("an application without keys is one", "[entra]") {
+    auto const body = GENERATE("{}", R"({"passwordCredentials":[],"keyCredentials":null,"identifierUris":null})");
+    auto const got = entra::parse_application(answer(200, body));
+    REQUIRE(got);
+    CHECK(got->keys.empty());
+    CHECK(got->identifier_uris.empty());
+}
+
+TEST_CASE("the MDM application's addresses are read, those that are not set too", "[entra]") {
+    auto const got = entra::parse_mdm_policy(answer(200,
+        R"({"id":"x","appliesTo":"all","isValid":true,"termsOfUseUrl":"https://mdm.contoso.com/TermsOfUse",)"
+        R"("discoveryUrl":"https://mdm.contoso.com/EnrollmentServer/Discovery.svc","complianceUrl":null})"));
+    REQUIRE(got);
+    CHECK(got->terms_of_use_url == "https://mdm.contoso.com/TermsOfUse");
+    CHECK(got->discovery_url == "https://mdm.contoso.com/EnrollmentServer/Discovery.svc");
+    CHECK(got->compliance_url.empty());
+    auto const odd = entra::parse_mdm_policy(answer(200, R"({"discoveryUrl":"a\r\nb"})"));
+    REQUIRE(odd);
+    CHECK(odd->discovery_url == "a\\r\\nb");
+    CHECK(odd->terms_of_use_url.empty());
+}
+
+TEST_CASE("the roles that a token grants are read where it can be read", "[entra]") {
+    auto const jwt = [](std::string const& claims) {
+        return entra::access_token{secret(base64url("{}") + "." + base64url(claims) + ".AAAA"), now};
+    };
+    CHECK(entra::roles_of(jwt(R"({"roles":["Device.ReadWrite.All","Application.Read.All",7,"a\nb"]})")) ==
+          std::set<std::string>{"Device.ReadWrite.All", "Application.Read.All", "a\\nb"});
+    for (auto const* claims :
+        {"", "{}", "[]", R"({"roles":"x"})", R"({"roles":{}})", R"({"roles":[]})", R"({"roles":["a"],"roles":["b"]})"})
+        CHECK(entra::roles_of(jwt(claims)).empty());
+    for (auto const* text : {"", "opaque", "a.b", "..", "e30.*.AAAA", "a.b.c.d"})
+        CHECK(entra::roles_of({secret(text), now}).empty());
+    CHECK(entra::roles_of({secret(std::string(70'000, 'a') + ".e30.a"), now}).empty());
 }

@@ -14,7 +14,7 @@ std::string replaced(std::string text, std::string const& from, std::string cons
     return text.replace(at, from.size(), to);
 }
 
-result<entra::identity> check(std::string const& token, time_point now = noon) {
+result<entra::identity> check(std::string const& token, time_point now = token_noon) {
     return entra::verify(token, tenant_keys(), our_audience(), now);
 }
 
@@ -210,53 +210,53 @@ TEST_CASE("keys that roll are found by their id, and every key of one id is trie
     token_signer const second;
     auto const token = second.token(replaced(good_header, "k1", "k2"), good_v2);
     auto keys = tenant_keys();
-    CHECK(code_of(entra::verify(token, keys, our_audience(), noon)) == static_cast<int>(errc::not_found));
+    CHECK(code_of(entra::verify(token, keys, our_audience(), token_noon)) == static_cast<int>(errc::not_found));
     keys.keys["k2"] = {{"k2", signer().public_key(), ""}, {"k2", second.public_key(), ""}};
-    CHECK(entra::verify(token, keys, our_audience(), noon));
-    CHECK(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), noon));
+    CHECK(entra::verify(token, keys, our_audience(), token_noon));
+    CHECK(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), token_noon));
     keys.keys["k2"].clear();
-    CHECK(code_of(entra::verify(token, keys, our_audience(), noon)) == static_cast<int>(errc::not_found));
+    CHECK(code_of(entra::verify(token, keys, our_audience(), token_noon)) == static_cast<int>(errc::not_found));
 }
 
 TEST_CASE("keys over a day old are not used", "[entra]") {
     auto keys = tenant_keys();
     auto const token = signer().token(good_header, good_v2);
-    keys.fetched = noon - 24h;
-    CHECK(entra::verify(token, keys, our_audience(), noon));
-    keys.fetched = noon - 24h - 1ms;
-    CHECK(code_of(entra::verify(token, keys, our_audience(), noon)) == static_cast<int>(errc::not_found));
+    keys.fetched = token_noon - 24h;
+    CHECK(entra::verify(token, keys, our_audience(), token_noon));
+    keys.fetched = token_noon - 24h - 1ms;
+    CHECK(code_of(entra::verify(token, keys, our_audience(), token_noon)) == static_cast<int>(errc::not_found));
 }
 
 TEST_CASE("a key that is listed for another issuer does not sign for ours", "[entra]") {
     auto keys = tenant_keys();
     auto const foreign = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
     keys.keys["k1"] = {{"k1", signer().public_key(), ""}, {"k1", signer().public_key(), foreign}};
-    CHECK(code_of(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), noon)) ==
+    CHECK(code_of(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), token_noon)) ==
           static_cast<int>(errc::unauthenticated));
-    CHECK(code_of(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), noon)) ==
+    CHECK(code_of(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), token_noon)) ==
           static_cast<int>(errc::unauthenticated));
     keys.keys["k1"] = {{"k1", signer().public_key(), issuer_v2}};
-    CHECK(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), noon));
-    CHECK(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), noon));
+    CHECK(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), token_noon));
+    CHECK(entra::verify(signer().token(good_header, good_v2), keys, our_audience(), token_noon));
 }
 
 TEST_CASE("what is not configured accepts nothing", "[entra]") {
     auto keys = tenant_keys();
     keys.issuer_v1.clear();
     auto const v1 = signer().token(good_header, replaced(good_v1, issuer_v1, ""));
-    CHECK_FALSE(entra::verify(v1, keys, our_audience(), noon));
-    CHECK_FALSE(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), noon));
+    CHECK_FALSE(entra::verify(v1, keys, our_audience(), token_noon));
+    CHECK_FALSE(entra::verify(signer().token(good_header, good_v1), keys, our_audience(), token_noon));
     auto us = our_audience();
     us.app_id.clear();
     us.client_id.clear();
     auto const nobody = replaced(good_v1, app_id, "");
-    CHECK_FALSE(entra::verify(signer().token(good_header, nobody), tenant_keys(), us, noon));
+    CHECK_FALSE(entra::verify(signer().token(good_header, nobody), tenant_keys(), us, token_noon));
     us = our_audience();
     us.required_scope.clear();
     auto const any = signer().token(good_header, replaced(good_v1, "other mdm_delegation", "other"));
-    CHECK(entra::verify(any, tenant_keys(), us, noon));
+    CHECK(entra::verify(any, tenant_keys(), us, token_noon));
     auto const no_scope = signer().token(good_header, replaced(good_v1, "other mdm_delegation", " "));
-    CHECK(code_of(entra::verify(no_scope, tenant_keys(), us, noon)) == static_cast<int>(errc::forbidden));
+    CHECK(code_of(entra::verify(no_scope, tenant_keys(), us, token_noon)) == static_cast<int>(errc::forbidden));
 }
 
 TEST_CASE("metadata gives the tenant's issuer and where its keys are", "[entra]") {
@@ -309,19 +309,19 @@ TEST_CASE("what is no JWKS, or has no usable key, is malformed", "[entra]") {
 
 TEST_CASE("keys are refreshed hourly, give or take a tenth", "[entra]") {
     entra::refresh_policy policy;
-    CHECK(policy.due(noon));
+    CHECK(policy.due(token_noon));
     auto const [jitter, wait] =
         GENERATE(table<double, std::chrono::minutes>({{0.0, 54min}, {0.5, 60min}, {1.0, 66min}}));
-    policy.succeeded(noon, jitter);
-    CHECK_FALSE(policy.due(noon));
-    CHECK_FALSE(policy.due(noon + wait - 1ms));
-    CHECK(policy.due(noon + wait));
-    CHECK(policy.due(noon - 13min));  // the clock was set back
+    policy.succeeded(token_noon, jitter);
+    CHECK_FALSE(policy.due(token_noon));
+    CHECK_FALSE(policy.due(token_noon + wait - 1ms));
+    CHECK(policy.due(token_noon + wait));
+    CHECK(policy.due(token_noon - 13min));  // the clock was set back
 }
 
 TEST_CASE("a failed refresh is tried again after 10 s, doubling to 5 min", "[entra]") {
     entra::refresh_policy policy;
-    auto now = noon;
+    auto now = token_noon;
     for (auto const wait : {10s, 20s, 40s, 80s, 160s, 300s, 300s, 300s}) {
         policy.failed(now, 0.5, std::nullopt);
         CHECK_FALSE(policy.due(now + wait - 1ms));
@@ -339,18 +339,18 @@ TEST_CASE("a failed refresh is tried again up to a fifth earlier or later, and n
             {1.0, std::nullopt, 12s}, {0.5, 3s, 10s}, {0.5, 90s, 90s}, {0.5, 1h, 1h}, {0.5, 24h, 1h}}));
     CAPTURE(jitter, wait.count());
     entra::refresh_policy policy;
-    policy.failed(noon, jitter, asked);
-    CHECK_FALSE(policy.due(noon + wait - 1ms));
-    CHECK(policy.due(noon + wait));
+    policy.failed(token_noon, jitter, asked);
+    CHECK_FALSE(policy.due(token_noon + wait - 1ms));
+    CHECK(policy.due(token_noon + wait));
 }
 
 TEST_CASE("an unknown key forces one refresh, then at most one every 5 minutes", "[entra]") {
     entra::refresh_policy policy;
-    policy.succeeded(noon, 0.5);
-    CHECK(policy.unknown_kid_allows(noon));
-    CHECK_FALSE(policy.unknown_kid_allows(noon));
-    CHECK_FALSE(policy.unknown_kid_allows(noon + 5min - 1ms));
-    CHECK(policy.unknown_kid_allows(noon + 5min));
-    CHECK_FALSE(policy.unknown_kid_allows(noon + 9min));
-    CHECK(policy.unknown_kid_allows(noon - 1h));  // the clock was set back
+    policy.succeeded(token_noon, 0.5);
+    CHECK(policy.unknown_kid_allows(token_noon));
+    CHECK_FALSE(policy.unknown_kid_allows(token_noon));
+    CHECK_FALSE(policy.unknown_kid_allows(token_noon + 5min - 1ms));
+    CHECK(policy.unknown_kid_allows(token_noon + 5min));
+    CHECK_FALSE(policy.unknown_kid_allows(token_noon + 9min));
+    CHECK(policy.unknown_kid_allows(token_noon - 1h));  // the clock was set back
 }

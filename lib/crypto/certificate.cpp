@@ -107,4 +107,9 @@ std::string certificate::public_key_digest() const {
     return hex(sha256(to_der(X509_get_X509_PUBKEY(impl_->x509.get()), i2d_X509_PUBKEY, "i2d_X509_PUBKEY")));
 }
 
+bool is_pair(certificate const& c, private_key const& key) {
+    error_queue const errors;
+    return X509_check_private_key(c.get().x509.get(), key.get().key.get()) == 1;
+}
+
 }  // namespace mdmd::crypto

@@ -108,7 +108,15 @@ certificate issue_device_certificate(authority const&, signing_request const&, d
 // Errors: unauthenticated (with the reason).
 [[nodiscard]] result<void> check_device_certificate(authority const&, certificate const&, time_point now);
 
+// Is the certificate's public key that of the private key?
+bool is_pair(certificate const&, private_key const&);
+
 // --- JWS ---------------------------------------------------------------------------------------------------------
+// The signature's bytes: RSASSA-PKCS1-v1_5 with SHA-256, and RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of
+// 32 bytes (RFC 7518 sections 3.3 and 3.5). Errors: unsupported (not an RSA key of 2048 to 8192 bits).
+[[nodiscard]] result<std::string> sign_rs256(private_key const&, std::string_view text);
+[[nodiscard]] result<std::string> sign_ps256(private_key const&, std::string_view text);
+
 // RSASSA-PKCS1-v1_5 with SHA-256 (RS256). Modulus and exponent are big-endian bytes as a JWK has them.
 class rsa_public_key {
 public:

@@ -1,5 +1,6 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 
 #include "crypto/openssl.hpp"
 
@@ -13,7 +14,37 @@ using params_handle = handle<OSSL_PARAM, OSSL_PARAM_free>;
 
 constexpr std::size_t longest = 8192 / 8 + 1;  // bytes of a number: 8192 bits and one leading zero
 
+enum class padding { pkcs1, pss };
+
+result<std::string> sign(EVP_PKEY* key, std::string_view text, padding how) {
+    error_queue const errors;
+    if (!EVP_PKEY_is_a(key, "RSA")) return fail(errc::unsupported, "the key is not an RSA key");
+    if (auto const objection = key_objection(key); !objection.empty()) return fail(errc::unsupported, objection);
+    digest_handle const context(must(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+    EVP_PKEY_CTX* options = nullptr;  // the digest context's own
+    must(EVP_DigestSignInit(context.get(), &options, EVP_sha256(), nullptr, key) == 1, "EVP_DigestSignInit");
+    if (how == padding::pss) {  // the mask's digest is the message's unless another is set
+        must(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1, "EVP_PKEY_CTX_set_rsa_padding");
+        must(
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) == 1, "EVP_PKEY_CTX_set_rsa_pss_saltlen");
+    }
+    std::string out(static_cast<std::size_t>(EVP_PKEY_get_size(key)), '\0');
+    std::size_t size = out.size();
+    // Checks a little more of a private key than reading it does: a damaged one fails here.
+    if (EVP_DigestSign(context.get(), bytes(out), &size, bytes(text), text.size()) != 1)
+        return fail(errc::unsupported, "the key does not sign: " + error_queue::reason());
+    out.resize(size);
+    return out;
+}
+
 }  // namespace
+
+result<std::string> sign_rs256(private_key const& key, std::string_view text) {
+    return sign(key.get().key.get(), text, padding::pkcs1);
+}
+result<std::string> sign_ps256(private_key const& key, std::string_view text) {
+    return sign(key.get().key.get(), text, padding::pss);
+}
 
 rsa_public_key::rsa_public_key(std::shared_ptr<impl const> i) : impl_(std::move(i)) {}
 

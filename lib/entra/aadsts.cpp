@@ -11,7 +11,7 @@ constexpr char const* check_application = "Check client_id and tenant_id, and th
 constexpr char const* check_cloud =
     "Check login_url and graph_url: they must be those of the cloud in which the tenant lives.";
 constexpr char const* check_certificate =
-    "Upload the application's certificate to Entra ID again, or use a client secret in key_file.";
+    "Upload the certificate of certificate_file to the application in Entra ID; check that it has not expired.";
 constexpr char const* check_scope = "Check graph_url: the scope asked for is graph_url with /.default after it.";
 constexpr char const* grant_consent =
     "Grant the application Device.ReadWrite.All on Microsoft Graph, with admin consent.";
@@ -46,14 +46,15 @@ constexpr code_text codes[] = {
     {700023, "the assertion is addressed to another tenant or login host", "Check tenant_id and login_url.", true},
     {700024, "the assertion is not valid now: this machine's clock is wrong",
         "Set the clock and keep it by NTP (timedatectl).", false},
-    {700027, "the assertion's signature does not match a certificate of the application", check_certificate, true},
+    {700027, "the certificate is not registered for the application, has expired, or is not that of the key",
+        check_certificate, true},
     {700030, "the certificate's subject or issuer is not authorised for the application", check_certificate, true},
     {900382, "requests across clouds are refused for this application", check_cloud, true},
     {900432, "requests across clouds are refused for this application", check_cloud, true},
     {7000112, "the application is disabled", "Enable the enterprise application in Entra ID.", true},
     {7000215, "the client secret is wrong",
         "Enter the secret's value; its ID, which the portal shows beside it, does not work.", true},
-    {7000218, "no client secret or certificate was sent", "Set key_file.", true},
+    {7000218, "no client secret or certificate was sent", "Set key_file, or certificate_file and its key.", true},
     {7000222, "the client secret or certificate has expired", new_credential, true},
 };
 static_assert(std::is_sorted(std::begin(codes), std::end(codes), [](auto& a, auto& b) { return a.code < b.code; }));
@@ -65,5 +66,7 @@ code_text const* find_code(int code) {
         std::begin(codes), std::end(codes), code, [](code_text const& c, int wanted) { return c.code < wanted; });
     return at != std::end(codes) && at->code == code ? at : nullptr;
 }
+
+bool successor_may_help(int code) { return code == 7000215 || code == 7000222 || code == 700027; }
 
 }  // namespace mdmd::entra

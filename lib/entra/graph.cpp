@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "core/text.hpp"
-#include "entra/json.hpp"
+#include "entra/answers.hpp"
 
 namespace mdmd::entra {
 namespace {
@@ -15,27 +15,9 @@ namespace {
 namespace json = boost::json;
 using namespace std::chrono_literals;
 
-constexpr std::size_t largest_answer = 1024 * 1024;  // bytes
-constexpr std::size_t largest_token = 64 * 1024;
-
-std::string_view without_last_slash(std::string_view url) {
-    if (url.ends_with('/')) url.remove_suffix(1);
-    return url;
-}
-
-http::fields graph_headers(access_token const& token, std::string client_request_id) {
-    return {{"Authorization", "Bearer " + std::string(token.text.reveal())}, {"Accept", "application/json"},
-        {"client-request-id", std::move(client_request_id)}};
-}
-
-// A text out of an answer, fit for one line of a log.
-std::string printable_text(json::object const& o, std::string_view name, std::size_t most = 256) {
-    return printable(find_text(o, name).value_or(""), most);
-}
-
 // What may stand in an Authorization header after "Bearer ": RFC 6750 section 2.1.
 bool is_bearer_token(std::string_view s) {
-    return !s.empty() && s.size() <= largest_token &&
+    return !s.empty() && s.size() <= largest_access_token &&
            std::all_of(s.begin(), s.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
@@ -104,15 +86,21 @@ std::optional<time_point> parse_http_date(std::string_view s) {
 
 }  // namespace
 
-result<http::call> token_request(application const& app, credential const& key, assertion_form, time_point) {
-    if (key.is_certificate()) return fail(errc::unsupported, "certificate credentials");
+http::fields graph_headers(access_token const& token, std::string client_request_id) {
+    constexpr std::string_view scheme = "Bearer ";
+    auto const text = token.text.reveal();
+    std::string authorization;  // taken once: no copy of the token stays behind
+    authorization.reserve(scheme.size() + text.size());
+    authorization.append(scheme).append(text);
+    http::fields out;
+    out.add("Authorization", std::move(authorization));
+    out.add("Accept", "application/json");
+    out.add("client-request-id", std::move(client_request_id));
+    return out;
+}
 
-    auto const scope = std::string(without_last_slash(app.graph_url)) + "/.default";
-    return http::call{.method = "POST",
-        .url = fmt::format("{}/{}/oauth2/v2.0/token", without_last_slash(app.login_url), percent_encode(app.tenant_id)),
-        .headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}},
-        .body = fmt::format("client_id={}&scope={}&client_secret={}&grant_type=client_credentials",
-            percent_encode(app.client_id), percent_encode(scope), percent_encode(key.text.reveal()))};
+std::string printable_text(json::object const& o, std::string_view name, std::size_t most) {
+    return printable(find_text(o, name).value_or(""), most);
 }
 
 token_answer parse_token_answer(http::response const& answer, time_point now) {

@@ -23,7 +23,8 @@ struct application {
 // How the owner of a certificate signs its assertion: PS256 with `x5t#S256`, or RS256 with `x5t`.
 enum class assertion_form { ps256, rs256 };
 // Client credentials, scope {graph_url}/.default. [management E.2] A certificate is proven by a fresh assertion, valid
-// for ten minutes from `now`. Errors: malformed (the certificate or its key cannot be used, or they are no pair).
+// for ten minutes from `now`. The body holds the secret: wipe it after use. Errors: malformed (no credential at all,
+// the certificate or its key cannot be used, or they are no pair).
 [[nodiscard]] result<http::call> token_request(application const&, credential const&, assertion_form, time_point now);
 
 struct access_token {
@@ -58,6 +59,9 @@ struct code_text {
     bool credential_is_wrong;
 };
 code_text const* find_code(int code);
+// Does the code say that this very credential is refused (wrong, expired, its certificate unknown), so that another
+// one may be taken? Where the application, the tenant or the request is at fault, another one is refused as well.
+bool successor_may_help(int code);
 
 // GET /v1.0/devices?$filter=deviceId eq '…'&$select=id,deviceId
 http::call find_device(
@@ -85,15 +89,27 @@ struct registration {
     std::vector<std::string> identifier_uris;  // the application ID URIs
     std::vector<application_key> keys;
 };
+// Keys without an end that can be read are left out, and so are certificates for anything but signing in.
 // Errors: forbidden (403), not_found (404: Graph knows no such application), malformed, unavailable (another status).
 [[nodiscard]] result<registration> parse_application(http::response const&);
-// When this credential ends: by its hint or thumbprint; where several have the same hint, the first of them to end that
-// has not ended by `now`. nullopt: it is not among them.
+// When this credential ends: by its hint or thumbprint; where several have the same, the first of them to end that has
+// not ended by `now`, or where all of them have, the last. nullopt: it is not among them.
 std::optional<time_point> end_of(credential const&, registration const&, time_point now);
 
 // The application permissions that Entra put into a token (claim `roles`), for the administrator's eyes: whether they
 // suffice is Graph's to say. Empty where the token cannot be read.
 std::set<std::string> roles_of(access_token const&);
+
+// GET /beta/policies/mobileDeviceManagementPolicies/{client_id} [enrollment B.5]
+http::call read_mdm_policy(application const&, access_token const&, std::string client_request_id);
+// The addresses that the administrator entered for this MDM application; empty where one is not set.
+struct mdm_urls {
+    std::string terms_of_use_url;
+    std::string discovery_url;
+    std::string compliance_url;
+};
+// Errors: as parse_application's.
+[[nodiscard]] result<mdm_urls> parse_mdm_policy(http::response const&);
 
 struct graph_error {
     std::string code;  // "Request_ResourceNotFound"
