@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "core/text.hpp"
 #include "entra/graph.hpp"
 
 static void one_line(std::string_view text) {
@@ -16,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     std::string_view text(reinterpret_cast<char const*>(data), size);
     if (text.empty()) return 0;
     constexpr std::array statuses = {200, 204, 302, 400, 401, 403, 404, 429, 500, 503};
-    auto const status = statuses[static_cast<unsigned char>(text[0]) % statuses.size()];
+    auto const status = statuses[static_cast<unsigned char>(text[0] - '0') % statuses.size()];
     text.remove_prefix(1);
     auto const line = text.find('\n');
     http::response const answer{.status = status,
@@ -35,6 +36,26 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         if (wait->count() < 0 || *wait > std::chrono::hours(24)) std::abort();
     if (auto const device = entra::parse_found_device(answer); device && *device)
         if (status != 200 || (*device)->empty()) std::abort();
+    if (auto const known = entra::parse_application(answer)) {
+        if (status != 200) std::abort();
+        for (auto const& uri : known->identifier_uris) one_line(uri);
+        for (auto const& key : known->keys) {
+            one_line(key.key_id + key.name + key.hint + key.thumbprint);
+            auto const digits = key.thumbprint.size();
+            if (digits != 0 && !(key.certificate && (digits == 40 || digits == 64))) std::abort();
+            // A secret with that hint ends with that key, or with one of the same hint.
+            if (key.hint.size() == 3 && !entra::end_of({.text = secret(key.hint + "rest")}, *known, now)) std::abort();
+        }
+    } else {
+        one_line(known.error().detail);
+    }
+    if (auto const urls = entra::parse_mdm_policy(answer)) {
+        if (status != 200) std::abort();
+        one_line(urls->terms_of_use_url + urls->discovery_url + urls->compliance_url);
+    }
+    for (auto const& role : entra::roles_of({secret(base64url("{}") + "." + base64url(answer.body) + ".AAAA"), now}))
+        one_line(role);
+    for (auto const& role : entra::roles_of({secret(answer.body), now})) one_line(role);
     auto const error = entra::parse_graph_error(answer);
     one_line(error.code + error.message + error.request_id);
     return 0;
