@@ -3,6 +3,7 @@
 
 #include "config/address.hpp"
 #include "config/load.hpp"
+#include "core/text.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;
@@ -69,6 +70,14 @@ TEST_CASE("an ordinary file needs the tenant, the addresses and the keys only", 
     CHECK(s.entra.graph_url.text == "https://graph.microsoft.com");
     CHECK(s.entra.required_scope == "mdm_delegation");
     CHECK_FALSE(s.entra.key_expires);
+    CHECK(s.entra.key_file == in.files.path() / "entra.key");
+    CHECK(s.entra.next_key_file.empty());
+    CHECK(s.entra.assertion == assertion_form::ps256);
+    CHECK_FALSE(s.entra.proxy);
+    using std::chrono::days;
+    CHECK(s.key_reminders == std::vector<seconds>{days(60), days(30), days(14), days(7), days(3), days(1)});
+    CHECK(s.notify.command.empty());
+    CHECK(s.notify.webhook.empty());
     CHECK(s.server.public_url == url{"https://mdm.contoso.com", "mdm.contoso.com", 443});
     CHECK(s.server.management_url.port == 8443);
     CHECK(s.server.listen.text() == "0.0.0.0:443");
@@ -88,7 +97,11 @@ TEST_CASE("every setting is read", "[config]") {
     installation in;
     in.entra +=
         "  key_expires: 2027-06-30\n  login_url: https://LOGIN.example:443/\n  graph_url: https://g.example:8000\n"
-        "  required_scope: \"\"\n  ca_file: tls/server.crt\n";
+        "  required_scope: \"\"\n  ca_file: tls/server.crt\n  next_key_file: next.key\n  assertion: RS256\n"
+        "  cloud: china\n  proxy: http://proxy.contoso.com:3128\n  proxy_credentials_file: proxy.credentials\n";
+    in.files.write("proxy.credentials", "user:pass word\n");
+    auto const hook = in.files.write("hooks/notify", "#!/bin/sh\n");
+    std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
     in.server_tls += "  listen: '[::]:443'\n  management_listen: 192.0.2.1:8443\n";
     in.rest =
         "admin:\n  socket: admin.sock\n  listen: '[::1]:0'\n  tls_certificate: tls/server.crt\n"
@@ -99,6 +112,8 @@ TEST_CASE("every setting is read", "[config]") {
         "  max_devices_per_user: 1000\n  certificate_validity: 2s\n  renewal_window: 1s\n"
         "management:\n  poll: 1s\n"
         "compliance:\n  interval: 90s\n  refresh: 2h\n  stale_after: 3650d\n"
+        "key_reminders: [1d, 90m, 90d]\n"
+        "notify:\n  command: hooks/notify\n  webhook: HTTPS://Hooks.contoso.com:443/Path?token=Secret\n"
         "policies_dir: /nonexistent/policies\n"
         "log:\n  level: trace\n  format: journald\n";
     REQUIRE(in.problems() == "");
@@ -109,6 +124,13 @@ TEST_CASE("every setting is read", "[config]") {
     CHECK(s.entra.graph_url.text == "https://g.example:8000");
     CHECK(s.entra.required_scope.empty());
     CHECK(s.entra.ca_pem.starts_with("-----BEGIN CERTIFICATE"));
+    CHECK(s.entra.key_file == in.files.path() / "entra.key");
+    CHECK(s.entra.next_key_file == in.files.path() / "next.key");
+    CHECK(s.entra.assertion == assertion_form::rs256);
+    REQUIRE(s.entra.proxy);
+    CHECK(s.entra.proxy->host == "proxy.contoso.com");
+    CHECK(s.entra.proxy->port == 3128);
+    CHECK(s.entra.proxy->credentials.reveal() == "user:pass word");
     CHECK(s.server.listen.text() == "[::]:443");
     CHECK(s.admin.socket == in.files.path() / "admin.sock");
     CHECK(s.admin.listen.loopback());
@@ -125,6 +147,9 @@ TEST_CASE("every setting is read", "[config]") {
     CHECK(s.compliance.interval == 90s);
     CHECK(s.compliance.refresh == 2h);
     CHECK(s.compliance.stale_after == std::chrono::days(3650));
+    CHECK(s.key_reminders == std::vector<seconds>{std::chrono::days(90), std::chrono::days(1), 90min});
+    CHECK(s.notify.command == hook);
+    CHECK(s.notify.webhook == "https://hooks.contoso.com/Path?token=Secret");
     CHECK(s.policies_dir == "/nonexistent/policies");
     CHECK(s.log.level == log::level::trace);
     CHECK(s.log.format == decltype(s.log.format)::journald);
@@ -271,8 +296,8 @@ TEST_CASE("the application's key comes from exactly one place", "[config]") {
     SECTION("none") {
         in.entra = "";
         CHECK(in.problems() ==
-              "config.yaml:1:1: entra.key_file: expected the application's key in entra.key_file, entra.key or the "
-              "systemd credential 'entra-key', got none\n");
+              "config.yaml:1:1: entra.key_file: expected the application's key in entra.key_file, entra.key, "
+              "entra.certificate_file or the systemd credential 'entra-key', got none\n");
     }
     SECTION("inline, with a warning that does not hold it") {
         in.entra = "  key: very-secret\n";
@@ -357,8 +382,9 @@ TEST_CASE("a file that is not what it should be is refused", "[config]") {
     }
     SECTION("of two lines") {
         in.files.write("entra.key", "Secret1\nSecret2\n");
-        CHECK_THAT(in.problems(), Catch::Contains("expected one line of printable ASCII, got something else in '") &&
-                                      !Catch::Contains("Secret"));
+        CHECK_THAT(
+            in.problems(), Catch::Contains("expected one line of printable ASCII, or PEM, got something else in '") &&
+                               !Catch::Contains("Secret"));
     }
     SECTION("too large") {
         in.files.write("entra.key", std::string(1024 * 1024 + 1, 'a'));
@@ -465,16 +491,35 @@ TEST_CASE("the example shows every setting at its default", "[config]") {
     REQUIRE(plain.value);
     REQUIRE(spelled.value);
     auto const shown = [](settings const& s) {
-        return fmt::format("{} {} {} | {} {} | {} {} | {} | {} {} | {} {} {} {} {} | {} | {} {} {} | {} | {} {}",
-            s.entra.login_url.text, s.entra.graph_url.text, s.entra.required_scope, s.server.listen.text(),
-            s.server.management_listen.text(), s.admin.socket.string(), s.admin.listen.text(), s.storage.path.string(),
-            s.terms.required, fmt::join(s.terms.redirect_schemes, ","), s.enrollment.enabled,
+        std::vector<std::string> reminders;
+        for (auto const before : s.key_reminders) reminders.push_back(format_duration(before));
+        return fmt::format(
+            "{} {} {} {} | {} {} | {} {} | {} | {} {} | {} {} {} {} {} | {} | {} {} {} | {} | {} | {} {}",
+            s.entra.login_url.text, s.entra.graph_url.text, s.entra.required_scope, static_cast<int>(s.entra.assertion),
+            s.server.listen.text(), s.server.management_listen.text(), s.admin.socket.string(), s.admin.listen.text(),
+            s.storage.path.string(), s.terms.required, fmt::join(s.terms.redirect_schemes, ","), s.enrollment.enabled,
             s.enrollment.personal_devices, s.enrollment.max_devices_per_user, s.enrollment.certificate_validity.count(),
             s.enrollment.renewal_window.count(), s.management.poll.count(), s.compliance.interval.count(),
-            s.compliance.refresh.count(), s.compliance.stale_after.count(), s.policies_dir.string(),
-            static_cast<int>(s.log.level), static_cast<int>(s.log.format));
+            s.compliance.refresh.count(), s.compliance.stale_after.count(), fmt::join(reminders, ","),
+            s.policies_dir.string(), static_cast<int>(s.log.level), static_cast<int>(s.log.format));
     };
     CHECK(shown(*plain.value) == shown(*spelled.value));
+}
+
+TEST_CASE("every setting has its row in docs/settings.md", "[config]") {
+    auto const text = test::read_file(MDMD_SOURCE "/docs/settings.md");
+    std::set<std::string> rows;
+    std::string section;
+    for (auto const line : split(text, '\n')) {
+        if (line.starts_with("# Policy files")) break;
+        if (line.starts_with("## ")) section = line.substr(3);
+        if (!line.starts_with("| `")) continue;
+        auto const name = std::string(line.substr(3, line.find('`', 3) - 3));
+        bool const bare = section == "entra" || section == "server" || section == "admin";
+        rows.insert(bare ? section + "." + name : name);
+    }
+    auto const known = known_keys();
+    CHECK(rows == std::set<std::string>(known.begin(), known.end()));
 }
 
 TEST_CASE("the example as it is shipped asks to be filled in", "[config]") {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "core/credential.hpp"
 #include "core/error.hpp"
 #include "core/secret.hpp"
 
@@ -17,11 +18,19 @@ enum class readers {
 // Never waits: a pipe or a device in its place is an error.
 [[nodiscard]] result<std::string> read_file(std::filesystem::path const&, readers);
 
-// One line of printable ASCII, its end of line taken off.
-[[nodiscard]] result<secret> read_key_text(std::filesystem::path const&);
+// What read_credential makes of the content of `file`, which is for its errors.
+[[nodiscard]] result<credential> parse_credential(secret whole, std::filesystem::path const& file);
+
+// One line, "user:password".
+[[nodiscard]] result<secret> read_proxy_credentials(std::filesystem::path const&);
+
+// Whether somebody may run it, and nobody but its owner change it.
+[[nodiscard]] result<> check_command(std::filesystem::path const&);
 
 // PEM with a certificate in it.
 [[nodiscard]] result<std::string> read_certificate(std::filesystem::path const&);
+// The same without a private key beside it, since anyone may read such a file.
+[[nodiscard]] result<std::string> read_certificate_alone(std::filesystem::path const&);
 // PEM with an unencrypted private key in it.
 [[nodiscard]] result<secret> read_private_key(std::filesystem::path const&);
 

@@ -7,6 +7,7 @@
 #include "config/files.hpp"
 #include "config/load.hpp"
 #include "config/reader.hpp"
+#include "config/sections.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::config {
@@ -15,23 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr seconds most = std::chrono::days(3650);
-
-// What the sections are read in front of.
-struct context {
-    std::filesystem::path folder;  // of config.yaml: relative paths start here
-    environment const& env;
-};
-
-std::optional<std::string> parse_guid(std::string const& s) {
-    return is_guid(s) ? std::optional(lower(s)) : std::nullopt;
-}
-
-// One or several names as RFC 6749 3.3 has scopes; none where nothing is to be checked.
-std::optional<std::string> parse_scope(std::string const& s) {
-    bool const fits =
-        std::all_of(s.begin(), s.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
-    return fits ? std::optional(s) : std::nullopt;
-}
+constexpr std::string_view a_duration = "a duration from 1s to 3650d such as 90s, 15m, 8h or 30d";
 
 // RFC 3986 3.1. Schemes that run code in the page they come from are no address to go to.
 std::optional<std::string> parse_redirect_scheme(std::string const& s) {
@@ -44,119 +29,17 @@ std::optional<std::string> parse_redirect_scheme(std::string const& s) {
     return scheme;
 }
 
-auto one_of(std::initializer_list<std::string_view> words) {
-    return [all = std::vector<std::string_view>(words)](std::string const& s) -> std::optional<std::size_t> {
-        auto const found = std::find(all.begin(), all.end(), s);
-        if (found == all.end()) return std::nullopt;
-        return static_cast<std::size_t>(found - all.begin());
-    };
+std::optional<seconds> parse_setting_duration(std::string const& text) {
+    auto const d = parse_duration(text);
+    return d && *d >= 1s && *d <= most ? d : std::nullopt;
 }
 
 void read_duration(section& s, seconds& target, std::string_view name) {
-    s.assign(target, name, "a duration from 1s to 3650d such as 90s, 15m, 8h or 30d",
-        [](std::string const& text) -> std::optional<seconds> {
-            auto const d = parse_duration(text);
-            return d && *d >= 1s && *d <= most ? d : std::nullopt;
-        });
-}
-
-std::filesystem::path resolve(context const& in, std::filesystem::path const& p) {
-    return (in.folder / p).lexically_normal();  // an absolute one replaces the folder
+    s.assign(target, name, a_duration, parse_setting_duration);
 }
 
 void read_path(section& s, context const& in, std::filesystem::path& target, std::string_view name) {
     if (auto const p = s.read(name, "a path", parse_text)) target = resolve(in, *p);
-}
-
-// The content of the file that `f` names, as `read` gives it; nullopt where absent or reported.
-template <class Read>
-auto content(section& s, context const& in, field const& f, Read read)
-    -> std::optional<typename std::invoke_result_t<Read, std::filesystem::path const&>::value_type> {
-    auto const path = s.convert(f, "the path of a file", parse_text, style::any);
-    if (!path) return std::nullopt;
-    auto found = read(resolve(in, *path));
-    if (found) return std::move(found).value();
-    s.report(f, found.error().detail);
-    return std::nullopt;
-}
-
-// A URL with a user name in it may hold a password: it is not shown.
-std::optional<url> read_origin(section& s, field const& f) {
-    constexpr std::string_view expected = "an https URL of host and port such as https://mdm.contoso.com:8443";
-    if (f && f.value->what == yaml::node::kind::scalar && f.value->text.find('@') != std::string::npos) {
-        s.report(f, fmt::format("expected {}, got one with a user name in it", expected));
-        return std::nullopt;
-    }
-    return s.convert(f, expected, parse_origin, style::any);
-}
-
-// The application's key from the one of three places that has it.
-void read_key(section& s, context const& in, settings& into) {
-    auto const file = s.get("key_file");
-    auto const text = s.get("key");
-    auto const credential =
-        in.env.credentials_directory.empty() ? std::filesystem::path() : in.env.credentials_directory / "entra-key";
-    std::error_code ignored;
-    bool const has_credential = !credential.empty() && std::filesystem::exists(credential, ignored);
-
-    if (int{bool{file}} + int{bool{text}} + int{has_credential} > 1) {
-        s.report(
-            text ? text : file, fmt::format("expected the application's key in one place, got it in {}{}{}",
-                                    file ? "entra.key_file" : "", text ? (file ? " and entra.key" : "entra.key") : "",
-                                    has_credential ? " and the systemd credential 'entra-key'" : ""));
-    } else if (file) {
-        into.entra.source = key_source::file;
-        if (auto key = content(s, in, file, read_key_text)) into.entra.key.text = std::move(*key);
-    } else if (text) {
-        into.entra.source = key_source::inline_value;
-        auto const& value = *text.value;
-        bool const fits =
-            value.what == yaml::node::kind::scalar && !value.text.empty() &&
-            std::all_of(value.text.begin(), value.text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-        if (fits)
-            into.entra.key.text = secret(value.text);
-        else
-            s.report(text, value.what == yaml::node::kind::scalar && !value.text.empty()
-                               ? "expected a key of printable ASCII without blanks, got something else"
-                               : fmt::format("expected a key, got {}",
-                                     value.what == yaml::node::kind::scalar ? "nothing" : got_kind(value)));
-        s.out().warn(text.at, text.key, "the key stands in the configuration; entra.key_file keeps it apart");
-    } else if (has_credential) {
-        into.entra.source = key_source::systemd_credential;
-        auto key = read_key_text(credential);
-        if (key)
-            into.entra.key.text = std::move(key).value();
-        else
-            s.report(file, fmt::format("{} (the systemd credential 'entra-key')", key.error().detail));
-    } else if (!file.broken && !text.broken) {
-        s.report(file,
-            "expected the application's key in entra.key_file, entra.key or the systemd credential 'entra-key', got "
-            "none");
-    }
-}
-
-void read_entra(section s, context const& in, settings& into) {
-    auto& e = into.entra;
-    if (auto v = s.require("tenant_id", "a GUID", parse_guid)) e.tenant_id = *v;
-    if (auto v = s.require("client_id", "a GUID", parse_guid)) e.client_id = *v;
-    if (auto v = s.require("app_id", "an application ID URI, https://… or api://…", parse_app_id)) e.app_id = *v;
-    read_key(s, in, into);
-    s.assign(e.key_expires, "key_expires", "a date such as 2027-06-30",
-        [](std::string const& text) -> std::optional<std::optional<time_point>> {
-            if (auto const date = parse_date(text)) return date;
-            return std::nullopt;
-        });
-    e.login_url = *parse_origin("https://login.microsoftonline.com");
-    e.graph_url = *parse_origin("https://graph.microsoft.com");
-    for (auto const& [target, name] : {std::pair(&e.login_url, "login_url"), {&e.graph_url, "graph_url"}})
-        if (auto const v = read_origin(s, s.get(name))) *target = *v;
-    s.assign(e.required_scope, "required_scope", "the name of a scope, or \"\"", parse_scope);
-    auto const ca_file = s.get("ca_file");
-    if (auto pem = content(s, in, ca_file, read_certificate)) {
-        e.ca_pem = std::move(*pem);
-        e.ca_file_at = {ca_file.at.line, ca_file.at.column};
-    }
-    s.done();
 }
 
 void read_endpoint(section& s, endpoint& target, std::string_view name) {
@@ -190,13 +73,10 @@ void read_server(section s, context const& in, settings& into) {
     auto const key = s.get("tls_key");
     if (!certificate) s.missing(certificate, "the path of a PEM file with the certificate chain");
     if (!key) s.missing(key, "the path of a PEM file with the private key");
-    if (auto pem = content(s, in, certificate, read_certificate)) {
+    if (auto pem = content(s, in, certificate, read_certificate, &e.tls_certificate))
         e.certificate_pem = std::move(*pem);
-        e.tls_certificate = resolve(in, certificate.value->text);
-    }
-    if (auto pem = content(s, in, key, read_private_key)) {
+    if (auto pem = content(s, in, key, read_private_key, &e.tls_key)) {
         e.key_pem = std::move(*pem);
-        e.tls_key = resolve(in, key.value->text);
         e.tls_key_at = {key.at.line, key.at.column};
     }
     s.done();
@@ -281,6 +161,54 @@ void read_compliance(section s, settings& into) {
     s.done();
 }
 
+void read_key_reminders(section& s, settings& into) {
+    constexpr std::size_t most_reminders = 20;
+    auto const list = s.get("key_reminders");
+    if (!list) return;
+    if (list.value->what != yaml::node::kind::list) {
+        s.report(
+            list, fmt::format("expected a list of durations such as [30d, 7d, 1d], got {}", got_kind(*list.value)));
+        return;
+    }
+    auto const& items = list.value->items;
+    if (items.size() > most_reminders)
+        s.report(list, fmt::format("expected at most {} durations, got {}", most_reminders, items.size()));
+    std::vector<seconds> found;
+    for (auto const& item : items) {
+        if (item.what == yaml::node::kind::broken) continue;
+        field const one{&item, list.key, item.at, false};
+        auto const before = s.convert(one, a_duration, parse_setting_duration, style::any);
+        if (before && std::find(found.begin(), found.end(), *before) != found.end())
+            s.report(one, fmt::format("expected each duration once, got {} again", format_duration(*before)));
+        else if (before)
+            found.push_back(*before);
+    }
+    std::sort(found.rbegin(), found.rend());
+    into.key_reminders = std::move(found);
+}
+
+void read_notify(section s, context const& in, settings& into) {
+    auto const command = s.get("command");
+    if (auto const path = path_of(s, in, command)) {
+        into.notify.command = *path;
+        if (auto const fits = check_command(*path); !fits) s.report(command, fits.error().detail);
+    }
+    auto const webhook = s.get("webhook");
+    if (!webhook) return s.done();
+    constexpr std::string_view expected = "an https URL, or an http one of this machine, without a user name";
+    auto const& value = *webhook.value;
+    if (value.what == yaml::node::kind::scalar)
+        if (auto v = parse_webhook(value.text)) {
+            into.notify.webhook = std::move(*v);
+            return s.done();
+        }
+    // Whoever knows the path or the query of such a URL may post to it: nothing is shown that could have one.
+    auto const scheme = value.text.find("://");
+    bool const bare = value.text.find_first_of("/?#@", scheme == value.text.npos ? 0 : scheme + 3) == value.text.npos;
+    s.report(webhook, fmt::format("expected {}, got {}", expected, bare ? got(value) : "something else"));
+    s.done();
+}
+
 void read_log(section s, settings& into) {
     using form = decltype(into.log.format);
     if (auto const v = s.read(
@@ -304,6 +232,8 @@ settings read_all(yaml::node const& root, context const& in, findings& out) {
     read_enrollment(s.child("enrollment"), into);
     read_management(s.child("management"), into);
     read_compliance(s.child("compliance"), into);
+    read_key_reminders(s, into);
+    read_notify(s.child("notify"), in, into);
     read_path(s, in, into.policies_dir, "policies_dir");
     read_log(s.child("log"), into);
     s.done();
@@ -327,6 +257,16 @@ loaded<settings> parse(std::string const& text, std::filesystem::path const& fil
 }
 
 }  // namespace
+
+// A URL with a user name in it may hold a password: it is not shown.
+std::optional<url> read_origin(section& s, field const& f) {
+    constexpr std::string_view expected = "an https URL of host and port such as https://mdm.contoso.com:8443";
+    if (f && f.value->what == yaml::node::kind::scalar && f.value->text.find('@') != std::string::npos) {
+        s.report(f, fmt::format("expected {}, got one with a user name in it", expected));
+        return std::nullopt;
+    }
+    return s.convert(f, expected, parse_origin, style::any);
+}
 
 std::string problem::line_text() const {
     auto out = file.filename().string();

@@ -62,7 +62,8 @@ struct settings {
         key_source source = key_source::file;
         std::filesystem::path key_file;  // where `source` is a file
         std::filesystem::path certificate_file, certificate_key_file;
-        std::filesystem::path next_key_file;  // empty: none; the file itself comes and goes
+        std::filesystem::path next_key_file;  // or $CREDENTIALS_DIRECTORY/entra-next-key; empty: none; the file
+                                              // itself comes and goes
         assertion_form assertion = assertion_form::ps256;
         std::optional<time_point> key_expires;
         url login_url;  // those of `cloud`, unless given
@@ -121,11 +122,13 @@ struct settings {
         seconds stale_after{std::chrono::days(30)};
     } compliance;
 
-    std::vector<seconds> key_reminders;  // before an end, the longest first
+    // Before an end, the longest first, each once.
+    std::vector<seconds> key_reminders{std::chrono::days(60), std::chrono::days(30), std::chrono::days(14),
+        std::chrono::days(7), std::chrono::days(3), std::chrono::days(1)};
 
     struct {
         std::filesystem::path command;  // empty: none
-        std::string webhook;            // https URL, or http on this machine; empty: none
+        std::string webhook;            // https URL, or http on this machine: no user name, always a path; empty: none
     } notify;
 
     std::filesystem::path policies_dir;  // default: policies.d beside the file
