@@ -1,64 +1,47 @@
 // mdmctl: the administrator's command line. It asks the daemon over its admin socket and prints what it says, as a
 // table or, with --json, as it came.
-#include <fmt/format.h>
-#include <boost/json.hpp>
-#include <CLI/CLI.hpp>
+#include "daemon/mdmctl.hpp"
+
 #include <cstdio>
 
 #include "config/admin_socket.hpp"
 #include "core/text.hpp"
-#include "http/client.hpp"
 #include "version.hpp"
 
-namespace {
+namespace mdmd::ctl {
 
-using namespace mdmd;
-namespace json = boost::json;
+daemon_connection::daemon_connection(std::filesystem::path socket)
+    : socket_(std::move(socket)), client_({.unix_socket = socket_, .answer_bytes = std::size_t{256} << 20}) {}
 
-// What ends the program with exit code 1 and one line on standard error.
-struct refused : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-class daemon_connection {
-public:
-    explicit daemon_connection(std::filesystem::path socket)
-        : socket_(std::move(socket)), client_({.unix_socket = socket_, .answer_bytes = std::size_t{256} << 20}) {}
-
-    json::value get(std::string const& path) { return ask("GET", path, ""); }
-    json::value post(std::string const& path, json::value const& body) {
-        return ask("POST", path, json::serialize(body));
+json::value daemon_connection::ask(std::string const& method, std::string const& path, std::string body) {
+    http::call call{.method = method,
+        .url = "http://localhost" + path,
+        .headers = {},
+        .body = std::move(body),
+        .timeout = std::chrono::minutes(5)};
+    if (method == "POST") call.headers.add("Content-Type", "application/json");
+    auto const got = client_.send(call);
+    if (!got)
+        throw refused(fmt::format("mdmd does not answer at {}: {} (is it running, and are you root or in group mdmd?)",
+            socket_.string(), got.error().detail));
+    boost::system::error_code bad;
+    auto value = json::parse(got->body, bad);
+    if (got->status >= 300) {
+        auto const* error = !bad && value.is_object() ? value.as_object().if_contains("error") : nullptr;
+        throw refused(
+            error ? std::string(error->at("message").as_string()) : fmt::format("mdmd answers HTTP {}", got->status));
     }
+    if (bad) throw refused("mdmd's answer is not JSON");
+    return value;
+}
 
-private:
-    json::value ask(std::string const& method, std::string const& path, std::string body) {
-        http::call call{.method = method,
-            .url = "http://localhost" + path,
-            .headers = {},
-            .body = std::move(body),
-            .timeout = std::chrono::minutes(5)};
-        if (method == "POST") call.headers.add("Content-Type", "application/json");
-        auto const got = client_.send(call);
-        if (!got)
-            throw refused(
-                fmt::format("mdmd does not answer at {}: {} (is it running, and are you root or in group mdmd?)",
-                    socket_.string(), got.error().detail));
-        boost::system::error_code bad;
-        auto value = json::parse(got->body, bad);
-        if (got->status >= 300) {
-            auto const* error = !bad && value.is_object() ? value.as_object().if_contains("error") : nullptr;
-            throw refused(error ? std::string(error->at("message").as_string())
-                                : fmt::format("mdmd answers HTTP {}", got->status));
-        }
-        if (bad) throw refused("mdmd's answer is not JSON");
-        return value;
-    }
+daemon_connection command_line::daemon() const {
+    if (!socket.empty()) return daemon_connection(socket);
+    auto const loaded = config::admin_socket(config_file);
+    if (!loaded) throw refused(loaded.error().detail);
+    return daemon_connection(*loaded);
+}
 
-    std::filesystem::path socket_;
-    http::client client_;
-};
-
-// --- Printing ----------------------------------------------------------------------------------------------------
 std::string show(json::value const& v) {
     if (v.is_null()) return "-";
     if (v.is_string()) return printable(v.as_string(), 4096);
@@ -88,17 +71,25 @@ void table(json::array const& rows, std::initializer_list<std::pair<char const*,
     }
 }
 
+std::string show_end(json::object const& o) {
+    return o.at("ends").is_null() ? std::string("end not known")
+                                  : fmt::format("ends {} ({} days left)", show(o, "ends"), show(o, "days_left"));
+}
+
+}  // namespace mdmd::ctl
+
+namespace {
+
+using namespace mdmd;
+using namespace mdmd::ctl;
+
 json::array const& rows_of(json::value const& v) { return v.at("value").as_array(); }
 
 void print_status(json::value const& v) {
     auto const& o = v.as_object();
     auto const& d = o.at("devices").as_object();
     auto const& r = o.at("report").as_object();
-    auto const end = [&](char const* what) {
-        auto const& e = o.at(what).as_object();
-        return e.at("ends").is_null() ? std::string("end not known")
-                                      : fmt::format("ends {} ({} days left)", show(e, "ends"), show(e, "days_left"));
-    };
+    auto const end = [&](char const* what) { return show_end(o.at(what).as_object()); };
     fmt::print("mdmd {}, up {} s, store {}\n", show(o, "version"), show(o, "uptime_s"), show(o, "store"));
     fmt::print("devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown\n",
         show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"),
@@ -109,6 +100,15 @@ void print_status(json::value const& v) {
     fmt::print("Entra key    {} (from {}), {}\n", show(key, "state"), show(key, "source"), end("key"));
     fmt::print("TLS          {}\n", end("tls_certificate"));
     fmt::print("authority    {}\n", end("authority"));
+    if (!key.at("error").is_null()) {
+        auto const& e = key.at("error").as_object();
+        fmt::print("\nEntra refuses the key: {} {}\n", show(e, "meaning"), show(e, "remedy"));
+    }
+    for (auto const& one : o.at("reminders").as_array()) {
+        auto const& m = one.as_object();
+        fmt::print("\n{}\n    {}\n    {}\n", show(m, "message"), show(m, "renew"), show(m, "docs"));
+        if (m.at("delivered") == false) fmt::print("    not delivered yet: {}\n", show(m, "error"));
+    }
 }
 
 void print_device(json::value const& v) {
@@ -145,12 +145,6 @@ void print_compliance(json::value const& v) {
     }
 }
 
-std::filesystem::path socket_of(std::string const& config_file) {
-    auto const loaded = config::admin_socket(config_file);
-    if (!loaded) throw refused(loaded.error().detail);
-    return *loaded;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -158,20 +152,28 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", MDMD_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
-    std::string config_file = "/etc/mdmd/config.yaml";
-    std::string socket;
-    bool as_json = false;
-    app.add_option("--config", config_file, "The daemon's configuration, which names its admin socket")
+    command_line line;
+    app.add_option("--config", line.config_file, "The daemon's configuration, which names its admin socket")
         ->capture_default_str();
-    app.add_option("--socket", socket, "The admin socket itself, instead of what the configuration names");
-    app.add_flag("--json", as_json, "Print JSON");
+    app.add_option("--socket", line.socket, "The admin socket itself, instead of what the configuration names");
+    app.add_flag("--json", line.as_json, "Print JSON");
 
-    std::function<json::value(daemon_connection&)> ask;
-    std::function<void(json::value const&)> print;
-    auto const on = [&](CLI::App* command, auto what, auto how) {
-        command->callback([&, what, how] {
-            ask = what;
-            print = how;
+    // A verb that asks the daemon and prints the answer.
+    auto const on = [&line](CLI::App* command, auto what, auto how) {
+        command->callback([&line, what, how] {
+            line.run = [&line, what, how] {
+                auto daemon = line.daemon();
+                json::value const got = what(daemon);
+                if (line.as_json)
+                    fmt::print("{}\n", json::serialize(got));
+                else
+                    how(got);
+                // A report that Graph did not take is a failure, though it was asked for and made.
+                auto const* not_taken = got.is_object() ? got.as_object().if_contains("failed") : nullptr;
+                if (!not_taken || *not_taken == 0) return 0;
+                throw refused(
+                    fmt::format("Graph did not take {} of the reports: see mdmctl compliance list", show(*not_taken)));
+            };
         });
     };
     using connection = daemon_connection;
@@ -262,6 +264,10 @@ int main(int argc, char** argv) {
                 fmt::print("{:<24} {}\n", std::string_view(key), show(field));
         });
 
+    add_key(app, line);
+    add_doctor(app, line);
+    add_init(app, line);
+
     try {
         app.parse(argc, argv);
     } catch (CLI::Success const& e) {
@@ -271,17 +277,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     try {
-        daemon_connection daemon(socket.empty() ? socket_of(config_file) : std::filesystem::path(socket));
-        auto const got = ask(daemon);
-        if (as_json)
-            fmt::print("{}\n", json::serialize(got));
-        else
-            print(got);
-        // A report that Graph did not take is a failure, though it was asked for and made.
-        auto const* not_taken = got.is_object() ? got.as_object().if_contains("failed") : nullptr;
-        if (!not_taken || *not_taken == 0) return 0;
-        throw refused(
-            fmt::format("Graph did not take {} of the reports: see mdmctl compliance list", show(*not_taken)));
+        return line.run();
     } catch (std::exception const& e) {
         fmt::print(stderr, "mdmctl: {}\n", e.what());
         return 1;

@@ -1,7 +1,9 @@
 // mdmd: arguments, configuration, wiring, run, exit code. The only owner of threads, timers and signals.
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <condition_variable>
 #include <csignal>
@@ -150,12 +152,21 @@ public:
                                    ? nullptr
                                    : http::make_tls({s.admin.certificate_pem, s.admin.key_pem, ""}).value();
         listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_)}});
-        server_.listen_unix(s.admin.socket, 0660, daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now()}));
+        server_.listen_unix(s.admin.socket, 0660,
+            daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now(), [] { ::kill(::getpid(), SIGHUP); }}));
         server_.start();
         listening_ = true;
         keys_timer_.emplace("signing keys", [this] { appliance_.keys.refresh_if_due(); });
         judge_timer_.emplace("compliance", [this] { appliance_.report.judge(); });
         report_timer_.emplace("reports", [this] { appliance_.report.tick(); });
+        application_timer_.emplace("application keys", [this] {
+            appliance_.token.watch();
+            appliance_.ends.refresh_if_due();
+        });
+        reminder_timer_.emplace("reminders", [this] {
+            appliance_.remind.tick();
+            tell_status();
+        });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -199,13 +210,22 @@ public:
 
     void stop() {
         appliance_.report.stop();
-        for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) (*t)->request_stop();
+        for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
-        for (auto* t : {&keys_timer_, &judge_timer_, &report_timer_}) t->reset();
+        for (auto* t : timers()) t->reset();
     }
 
 private:
+    std::array<std::optional<timer>*, 5> timers() {
+        return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_};
+    }
+    // What `systemctl status` shows.
+    void tell_status() {
+        auto const line = service::status_line(appliance_);
+        if (line != told_status_) daemon::tell_systemd("STATUS=" + printable(line, 400));
+        told_status_ = line;
+    }
     http::tls_identity management_identity(config::settings const& s) const {
         auto const& authority = appliance_.ctx.authority();
         return {s.server.certificate_pem, s.server.key_pem, authority.root.pem() + authority.issuing.pem()};
@@ -221,11 +241,14 @@ private:
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
     http::server server_;
-    std::optional<timer> keys_timer_, judge_timer_, report_timer_;
+    std::string told_status_;  // of the reminders' timer alone
+    std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {
     ::umask(0077);
+    // Keys are in this process's memory: it leaves no core behind, and nobody but root looks into it.
+    ::prctl(PR_SET_DUMPABLE, 0);
     std::signal(SIGPIPE, SIG_IGN);
     // Every thread inherits this: signals are taken here, one by one, and nowhere else.
     sigset_t taken;

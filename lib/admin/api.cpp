@@ -19,6 +19,7 @@ http::response refused(int status, std::string_view code, std::string_view messa
 http::response refused(error const& e) {
     switch (e.code) {
         case errc::not_found: return refused(404, "not_found", e.detail);
+        case errc::forbidden: return refused(403, "forbidden", e.detail);
         case errc::conflict: return refused(409, "conflict", e.detail);
         case errc::too_large: return refused(413, "too_large", e.detail);
         case errc::unavailable: return refused(503, "unavailable", e.detail);
@@ -83,6 +84,18 @@ http::response serve(service::appliance& a, about const& us, http::request const
     auto const no_method = [] { return refused(405, "method_not_allowed", "this address does not take that method"); };
 
     if (is({"status"})) return get ? reply(200, to_json(service::status(a), us, a.ctx.time.now())) : no_method();
+    if (is({"key"})) return get ? reply(200, to_json(service::keys(a), a.ctx.time.now())) : no_method();
+    if (is({"key", "test"})) return post ? reply(200, to_json(service::test_keys(a), a.ctx.time.now())) : no_method();
+    if (is({"key", "promote"})) {
+        if (!post) return no_method();
+        auto const now_used = service::promote_key(a);
+        return now_used ? reply(200, to_json(*now_used, a.ctx.time.now())) : refused(now_used.error());
+    }
+    if (is({"reload"})) {
+        if (!post) return no_method();
+        us.reload();
+        return reply(202, json::object{});
+    }
     if (is({"devices"})) return get ? list(service::devices(a)) : no_method();
     if (is({"devices", "*"})) return get ? one(service::details(a, path[1])) : no_method();
     if (is({"devices", "*", "commands"})) {

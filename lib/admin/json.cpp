@@ -16,6 +16,19 @@ json::object end(std::optional<time_point> const& t, time_point now) {
     return {{"ends", time(t)}, {"days_left", left}};
 }
 
+json::object key_json(service::key_view const& k, time_point now) {
+    auto o = end(k.ends, now);
+    o["source"] = text(k.source);
+    o["kind"] = k.present ? json::value(k.certificate ? "certificate" : "secret") : json::value(nullptr);
+    o["state"] = k.present ? json::value(k.state) : json::value(nullptr);
+    o["end_source"] = text(k.end_source);
+    o["error"] = k.error.meaning.empty()
+                     ? json::value(nullptr)
+                     : json::value{{"code", k.error.code != 0 ? json::value(k.error.code) : json::value(nullptr)},
+                           {"meaning", k.error.meaning}, {"remedy", k.error.remedy}};
+    return o;
+}
+
 json::value report_json(std::optional<store::report> const& r) {
     if (!r) return {{"state", "waiting"}, {"error", nullptr}, {"last_success", nullptr}};
     return {{"state", r->phase}, {"error", text(r->error)}, {"last_success", time(r->last_success)},
@@ -34,18 +47,35 @@ json::array reasons_json(std::vector<compliance::reason> const& reasons) {
 }  // namespace
 
 json::object to_json(service::status_view const& s, about const& us, time_point now) {
-    auto key = end(s.key.ends, now);
-    key["source"] = s.key.source;
-    key["state"] = s.key.state;
+    auto const ends = [&](std::string_view what) {
+        for (auto const& e : s.ends)
+            if (e.what == what) return end(e.ends, now);
+        return end(std::nullopt, now);
+    };
+    json::array reminders;
+    for (auto const& r : s.reminders) {
+        auto const n = service::notice_of(r.what, r.ends, now);
+        reminders.push_back({{"what", r.what}, {"ends", rfc3339(r.ends)}, {"days_left", n.days_left},
+            {"threshold", format_duration(std::chrono::seconds(r.threshold_s))}, {"since", rfc3339(r.at)},
+            {"message", n.message}, {"renew", n.renew}, {"docs", n.docs},
+            {"delivered", !r.command_due && !r.webhook_due}, {"error", text(r.error)}});
+    }
     return {{"version", us.version}, {"uptime_s", std::chrono::floor<std::chrono::seconds>(now - us.started).count()},
         {"devices",
             {{"total", s.devices.total}, {"compliant", s.devices.compliant}, {"noncompliant", s.devices.noncompliant},
                 {"in_grace_period", s.devices.in_grace_period}, {"unknown", s.devices.unknown}}},
         {"report", {{"last_success", time(s.report.last_success)}, {"queued", s.report.queued},
                        {"last_error", text(s.report.last_error)}}},
-        {"key", std::move(key)}, {"tls_certificate", end(s.tls_certificate_ends, now)},
-        {"authority", end(s.authority_ends, now)}, {"reminders", json::array()}, {"maintenance", false},
-        {"store", s.store_healthy ? "ok" : "failing"}};
+        {"key", key_json(s.key, now)}, {"tls_certificate", ends("tls_certificate")}, {"authority", ends("authority")},
+        {"reminders", std::move(reminders)}, {"maintenance", false}, {"store", s.store_healthy ? "ok" : "failing"}};
+}
+
+json::object to_json(service::keys_view const& k, time_point now) {
+    auto all = key_json(k.current, now);
+    all["next"] = key_json(k.next, now);
+    all["in_use"] = k.next_in_use ? "next" : "current";
+    all["end_problem"] = text(k.end_problem);
+    return all;
 }
 
 json::object to_json(service::device_view const& v) {

@@ -7,6 +7,7 @@
 namespace mdmd::admin {
 
 boost::json::object to_json(service::status_view const&, about const&, time_point now);
+boost::json::object to_json(service::keys_view const&, time_point now);
 boost::json::object to_json(service::device_view const&);
 boost::json::object to_json(service::device_details const&);
 boost::json::object to_json(store::command const&);

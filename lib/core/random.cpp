@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 #include <cerrno>
+#include <random>
 #include <system_error>
 
 #include "core/text.hpp"
@@ -16,6 +17,11 @@ std::string random_bytes(std::size_t count) {
         if (got > 0) have += static_cast<std::size_t>(got);
     }
     return bytes;
+}
+
+double random_fraction() {
+    thread_local std::minstd_rand generator{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0, 1)(generator);
 }
 
 std::string new_guid() {

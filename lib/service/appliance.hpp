@@ -4,7 +4,9 @@
 #include "service/consent.hpp"
 #include "service/context.hpp"
 #include "service/enrollment.hpp"
+#include "service/expiry.hpp"
 #include "service/management.hpp"
+#include "service/reminders.hpp"
 #include "service/reporter.hpp"
 #include "service/signing_keys.hpp"
 
@@ -21,8 +23,10 @@ struct appliance {
     enrollment enroll{ctx, keys};
     management manage{ctx};
     reporter report{ctx, token};
+    expiries ends{ctx, token};
+    reminders remind{ctx, ends};
 
-    // A new configuration takes effect: the key is tried at once, devices are judged by the new policies.
+    // A new configuration takes effect: the keys are tried at once, devices are judged by the new policies.
     void reload(std::shared_ptr<configuration const>, http::transport);
 };
 

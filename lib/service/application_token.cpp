@@ -1,11 +1,27 @@
 #include "service/application_token.hpp"
 
+#include "config/load.hpp"
 #include "core/log.hpp"
+#include "core/random.hpp"
 
 namespace mdmd::service {
 namespace {
+
 using namespace std::chrono_literals;
+
+constexpr auto refused_pause = 15min;
+constexpr auto least_life = 5min;  // of a token that is handed out
+
+std::string place(bool next) { return next ? "next" : "current"; }
+
+std::array<std::int64_t, 5> identity_of(std::filesystem::path const& file) {
+    struct stat s {};
+    if (file.empty() || ::stat(file.c_str(), &s) != 0) return {};
+    return {static_cast<std::int64_t>(s.st_dev), static_cast<std::int64_t>(s.st_ino), s.st_size,
+        s.st_mtim.tv_sec * 1'000'000'000 + s.st_mtim.tv_nsec, s.st_ctim.tv_sec * 1'000'000'000 + s.st_ctim.tv_nsec};
 }
+
+}  // namespace
 
 std::string_view name(key_state s) {
     switch (s) {
@@ -21,49 +37,123 @@ entra::application application_of(config::settings const& s) {
     return {s.entra.login_url.text, s.entra.graph_url.text, s.entra.tenant_id, s.entra.client_id};
 }
 
-result<entra::access_token> application_token::get() {
-    std::scoped_lock const one(buying_);
-    auto const now = context_.time.now();
+application_token::application_token(context& c)
+    : context_(c), current_(slot_of(c.config()->settings.entra.key)), next_(slot_of({})) {}
+
+application_token::key_slot application_token::slot_of(credential key) const {
+    key_slot s;
+    s.view.present = !key.empty();
+    s.view.certificate = key.is_certificate();
+    if (key.is_certificate())
+        s.view.id = hex(crypto::hmac_sha256(context_.form_key(), "certificate " + key.certificate_pem)).substr(0, 32);
+    else if (s.view.present)
+        s.view.id = hex(crypto::hmac_sha256(context_.form_key(), key.text.reveal())).substr(0, 32);
+    s.key = std::move(key);
+    return s;
+}
+
+void application_token::take(entra::access_token token) {
+    token_ = std::move(token);
+    if (failing_) ++recoveries_;
+    failing_ = false;
+}
+
+void application_token::give_up() { failing_ = true; }
+
+bool application_token::change_over() {
+    auto const& refusal = slot(use_next_).view.refusal;
+    auto const& other = slot(!use_next_).view;
+    bool const usable = other.present && (other.state == key_state::ok || other.state == key_state::unproven);
+    if (!refusal || !entra::successor_may_help(refusal->code) || !usable) return false;
+    use_next_ = !use_next_;
+    log::error(fmt::format("Entra refuses the application's {} key: the {} one is used from now on", place(!use_next_),
+                   place(use_next_)),
+        {{"remedy", use_next_ ? "run `mdmctl key promote`" : "check entra.next_key_file"}});
+    return true;
+}
+
+result<entra::access_token> application_token::buy(bool next) {
     int asked = 0;
+    credential key;
     {
         std::scoped_lock const lock(mutex_);
         asked = generation_;
-        if (token_ && token_->expires > now + 5min) return *token_;
-        if (now < not_before_)
-            return fail(status_.refusal && status_.refusal->credential_is_wrong ? errc::forbidden : errc::unavailable,
-                status_.refusal ? status_.refusal->summary() : status_.unreachable);
+        key = slot(next).key;
     }
     auto const config = context_.config();
-    auto const request = entra::token_request(
-        application_of(config->settings), config->settings.entra.key, entra::assertion_form::ps256, now);
-    if (!request) return request.error();
-    auto const answer = context_.call(*request);
+    auto const form = config->settings.entra.assertion == config::assertion_form::rs256 ? entra::assertion_form::rs256
+                                                                                        : entra::assertion_form::ps256;
+    auto const app = application_of(config->settings);
+    auto request = entra::token_request(app, key, form, context_.time.now());
+    auto const answer = request ? context_.call(*request) : result<http::response>(request.error());
+    if (request) wipe(request->body);
 
+    auto const now = context_.time.now();
     std::scoped_lock const lock(mutex_);
-    if (asked != generation_) return fail(errc::unavailable, "the key was changed while Entra was asked");
+    if (asked != generation_) return fail(errc::conflict, "the key was changed while Entra was asked");
+    auto& s = slot(next);
+    bool const first_proof = s.view.state != key_state::ok;
+    s.proof_due = false;
     if (!answer) {
-        status_.unreachable = answer.error().detail;
-        status_.refusal.reset();
-        not_before_ = now + 10s;
-        log::warning("no token from Entra", {{"reason", status_.unreachable}});
-        return fail(errc::unavailable, status_.unreachable);
+        s.view.problem = answer.error().detail;
+        s.not_before = s.retries.failed(now, random_fraction(), std::nullopt);
+        log::warning("no token from Entra", {{"key", place(next)}, {"reason", s.view.problem}});
+        return fail(errc::unavailable, s.view.problem);
     }
-    auto parsed = entra::parse_token_answer(*answer, context_.time.now());
+    auto parsed = entra::parse_token_answer(*answer, now);
     if (parsed.token) {
-        token_ = std::move(parsed.token);
-        status_ = {.state = key_state::ok, .refusal = {}, .unreachable = {}};
-        log::debug("token for Graph received", {{"expires", rfc3339(token_->expires)}});
-        return *token_;
+        s.view.state = key_state::ok;
+        s.view.refusal.reset();
+        s.view.problem.clear();
+        s.not_before = {};
+        s.retries.succeeded();
+        if (first_proof) log::info("Entra takes the application's key", {{"key", place(next)}});
+        return std::move(*parsed.token);
     }
-    status_.refusal = parsed.refusal;
-    status_.unreachable.clear();
-    if (parsed.refusal.credential_is_wrong)
-        status_.state = parsed.refusal.code == 7000222 ? key_state::expired : key_state::refused;
-    not_before_ = now + (parsed.refusal.credential_is_wrong ? 15min : parsed.refusal.retry_after.value_or(10s));
+    auto const& why = parsed.refusal;
+    s.view.refusal = why;
+    s.view.problem.clear();
+    if (why.credential_is_wrong) s.view.state = why.code == 7000222 ? key_state::expired : key_state::refused;
+    s.not_before =
+        why.credential_is_wrong ? now + refused_pause : s.retries.failed(now, random_fraction(), why.retry_after);
     log::error("Entra refuses a token",
-        {{"reason", parsed.refusal.summary()}, {"meaning", parsed.refusal.meaning}, {"remedy", parsed.refusal.remedy},
-            {"trace_id", parsed.refusal.trace_id}, {"correlation_id", parsed.refusal.correlation_id}});
-    return fail(parsed.refusal.credential_is_wrong ? errc::forbidden : errc::unavailable, parsed.refusal.summary());
+        {{"key", place(next)}, {"reason", why.summary()}, {"meaning", why.meaning}, {"remedy", why.remedy},
+            {"trace_id", why.trace_id}, {"correlation_id", why.correlation_id}});
+    return fail(why.credential_is_wrong ? errc::forbidden : errc::unavailable, why.summary());
+}
+
+result<entra::access_token> application_token::get() {
+    std::scoped_lock const one(buying_);
+    while (true) {
+        bool next = false;
+        {
+            std::scoped_lock const lock(mutex_);
+            auto const now = context_.time.now();
+            next = use_next_;
+            auto const& s = slot(next);
+            bool const have = token_ && token_->expires > now + least_life;
+            if (have && (!s.proof_due || now < s.not_before)) return *token_;
+            if (now < s.not_before) {
+                give_up();
+                if (!s.view.refusal) return fail(errc::unavailable, s.view.problem);
+                return fail(s.view.refusal->credential_is_wrong ? errc::forbidden : errc::unavailable,
+                    s.view.refusal->summary());
+            }
+        }
+        auto bought = buy(next);
+        std::scoped_lock const lock(mutex_);
+        if (bought) {
+            take(*bought);
+            return bought;
+        }
+        bool const refused = bought.error().code == errc::forbidden;
+        if (bought.error().code == errc::conflict || (refused && change_over())) continue;
+        if (refused) token_.reset();
+        // What can still be used is, while Entra does not answer.
+        if (token_ && token_->expires > context_.time.now() + least_life) return *token_;
+        give_up();
+        return bought;
+    }
 }
 
 void application_token::drop() {
@@ -71,17 +161,128 @@ void application_token::drop() {
     token_.reset();
 }
 
-void application_token::forget_refusal() {
+void application_token::read_next(bool reread) {
+    auto const file = context_.config()->settings.entra.next_key_file;
+    auto const identity = identity_of(file);
+    {
+        std::scoped_lock const lock(mutex_);
+        if (!reread && identity == next_file_) return;
+        next_file_ = identity;
+    }
+    auto read = file.empty() || identity == decltype(identity){} ? result<credential>(credential())
+                                                                 : config::read_credential(file);
     std::scoped_lock const lock(mutex_);
-    token_.reset();
-    not_before_ = {};
-    status_ = {};
+    auto fresh = slot_of(read ? std::move(*read) : credential());
+    if (!read) fresh.view.problem = read.error().detail;
+    if (fresh.view.present && fresh.view.id == current_.view.id) {
+        fresh = slot_of({});
+        fresh.view.problem = "it is the same as the current key";
+    }
+    // A key that is in use stays so until the configuration says otherwise: its file may be on its way to another name.
+    if (use_next_ && !fresh.view.present) return;
+    if (fresh.view.id == next_.view.id && fresh.view.present && !reread) return;
+    if (use_next_) use_next_ = fresh.view.id == next_.view.id;
+    if (fresh.view.present)
+        log::info("the application's next key is there, and will be tried", {{"file", file.string()}});
+    else if (!fresh.view.problem.empty())
+        log::warning(
+            "the application's next key cannot be used", {{"file", file.string()}, {"reason", fresh.view.problem}});
+    next_ = std::move(fresh);
+}
+
+void application_token::watch() {
+    bool in_use_due = false;
+    {
+        std::scoped_lock const one(buying_);
+        read_next(false);
+        auto const next_is_due = [&] {
+            std::scoped_lock const lock(mutex_);
+            bool const open = next_.proof_due || next_.view.state != key_state::ok;
+            return !use_next_ && next_.view.present && open && context_.time.now() >= next_.not_before;
+        };
+        auto const bought = next_is_due() ? buy(true) : result<entra::access_token>(error{});
+        std::scoped_lock const lock(mutex_);
+        if (bought && change_over()) take(*bought);
+        auto const& s = slot(use_next_);
+        in_use_due = s.proof_due && context_.time.now() >= s.not_before;
+    }
+    if (in_use_due) static_cast<void>(get());
+}
+
+void application_token::reload() {
+    std::scoped_lock const lock(mutex_);
     ++generation_;
+    auto fresh = slot_of(context_.config()->settings.entra.key);
+    if (fresh.view.id == next_.view.id)
+        fresh.view = next_.view;  // promoted
+    else if (fresh.view.id == current_.view.id)
+        fresh.view = current_.view;
+    fresh.view.refusal.reset();
+    fresh.view.problem.clear();
+    if (fresh.view.state != key_state::ok) fresh.view.state = key_state::unproven;
+    current_ = std::move(fresh);
+    use_next_ = false;
+    next_.not_before = {};
+    next_.proof_due = true;
+    next_file_ = {-1};  // read again, whatever it is
+}
+
+void application_token::test() {
+    std::scoped_lock const one(buying_);
+    read_next(true);
+    std::array<result<entra::access_token>, 2> bought{error{}, error{}};
+    for (bool const next : {false, true}) {
+        {
+            std::scoped_lock const lock(mutex_);
+            if (!slot(next).view.present) continue;
+        }
+        bought[next ? 1 : 0] = buy(next);
+    }
+    std::scoped_lock const lock(mutex_);
+    if (!bought[use_next_ ? 1 : 0]) change_over();
+    auto& of_use = bought[use_next_ ? 1 : 0];
+    if (of_use)
+        take(std::move(*of_use));
+    else if (of_use.error().code == errc::forbidden)
+        token_.reset();
+}
+
+result<void> application_token::promote() {
+    std::scoped_lock const one(buying_);
+    read_next(false);
+    {
+        std::scoped_lock const lock(mutex_);
+        if (!next_.view.present && next_.view.problem.empty())
+            return fail(errc::not_found, "there is no next key: put it into the file that entra.next_key_file names");
+        if (!next_.view.present) return fail(errc::not_found, "the next key cannot be used: " + next_.view.problem);
+    }
+    auto bought = buy(true);
+    if (!bought) return bought.error();
+    std::scoped_lock const lock(mutex_);
+    use_next_ = true;
+    take(std::move(*bought));
+    log::info("the application's next key is used from now on");
+    return {};
 }
 
 application_token::status application_token::current() const {
     std::scoped_lock const lock(mutex_);
-    return status_;
+    return {current_.view, next_.view, use_next_};
+}
+
+credential application_token::key_in_use() const {
+    std::scoped_lock const lock(mutex_);
+    return use_next_ ? next_.key : current_.key;
+}
+
+credential application_token::next_key() const {
+    std::scoped_lock const lock(mutex_);
+    return next_.key;
+}
+
+int application_token::recoveries() const {
+    std::scoped_lock const lock(mutex_);
+    return recoveries_;
 }
 
 }  // namespace mdmd::service

@@ -20,6 +20,12 @@ std::string source_name(config::key_source s) {
     return "";
 }
 
+// Why a key is not ok, in one line.
+std::string text_of(key_view const& k) {
+    auto const& e = k.error;
+    return (e.code != 0 ? fmt::format("AADSTS{}: ", e.code) : std::string()) + e.meaning + ". " + e.remedy;
+}
+
 device_view view_of(store::connection& db, store::device device) {
     auto const verdict = store::find_verdict(db, device.id);
     auto const seen = store::last_seen(db, device.id);
@@ -66,7 +72,6 @@ result<void> check_command(new_command const& c) {
 
 status_view status(appliance& a) {
     status_view s;
-    auto const config = a.ctx.config();
     a.ctx.db.read([&](store::connection& db) {
         for (auto const& c : store::count_verdicts(db)) {
             s.devices.total += c.devices;
@@ -82,18 +87,69 @@ status_view status(appliance& a) {
         auto const totals = store::total_reports(db);
         s.report = {totals.last_success, totals.queued, totals.last_error};
     });
-    auto const token = a.token.current();
-    if (token.refusal)
-        s.report.last_error = token.refusal->summary();
-    else if (!token.unreachable.empty())
-        s.report.last_error = token.unreachable;
-    s.key = {
-        source_name(config->settings.entra.source), config->settings.entra.key_expires, std::string(name(token.state))};
-    if (auto const tls = crypto::certificate::from_pem(config->settings.server.certificate_pem))
-        s.tls_certificate_ends = tls->not_after();
-    s.authority_ends = a.ctx.authority().issuing.not_after();
+    auto const k = keys(a);
+    s.key = k.next_in_use ? k.next : k.current;
+    if (!s.key.error.meaning.empty()) s.report.last_error = text_of(s.key);
+    s.ends = a.ends.list();
+    s.reminders = a.remind.list();
     s.store_healthy = a.ctx.db.healthy();
     return s;
+}
+
+std::string status_line(appliance& a) {
+    auto const s = status(a);
+    std::vector<std::string> said;
+    if (!s.store_healthy) said.emplace_back("the store cannot be written");
+    if (!s.key.error.meaning.empty()) said.push_back("Entra: " + text_of(s.key));
+    auto const now = a.ctx.time.now();
+    for (auto const& r : s.reminders) said.push_back(notice_of(r.what, r.ends, now).message);
+    auto line = fmt::format("Serving {} {}", s.devices.total, s.devices.total == 1 ? "device" : "devices");
+    for (auto const& one : said) line += "; " + one;
+    return line;
+}
+
+keys_view keys(appliance& a) {
+    auto const tokens = a.token.current();
+    auto const config = a.ctx.config();
+    auto const ends = a.ends.list();
+    auto const view = [&](application_token::key_view const& k, std::string source, std::string_view what) {
+        key_view v{.source = std::move(source),
+            .present = k.present,
+            .certificate = k.certificate,
+            .state = std::string(name(k.state)),
+            .ends = {},
+            .end_source = "",
+            .error = {}};
+        for (auto const& e : ends)
+            if (e.what == what) {
+                v.ends = e.ends;
+                v.end_source = e.source;
+            }
+        if (k.refusal)
+            v.error = {k.refusal->code, k.refusal->meaning, k.refusal->remedy};
+        else if (!k.problem.empty())
+            v.error = {
+                0, k.problem, k.present ? "Run `mdmctl doctor`." : "Mend the file that entra.next_key_file names."};
+        return v;
+    };
+    return {.current =
+                view(tokens.current, source_name(config->settings.entra.source), tokens.next_in_use ? "" : "entra_key"),
+        .next = view(tokens.next, config->settings.entra.next_key_file.string(),
+            tokens.next_in_use ? "entra_key" : "entra_next_key"),
+        .next_in_use = tokens.next_in_use,
+        .end_problem = a.ends.problem()};
+}
+
+keys_view test_keys(appliance& a) {
+    a.token.test();
+    a.ends.refresh_if_due();
+    return keys(a);
+}
+
+result<keys_view> promote_key(appliance& a) {
+    if (auto const done = a.token.promote(); !done) return done.error();
+    a.ends.refresh_if_due();
+    return keys(a);
 }
 
 std::vector<device_view> devices(appliance& a) {

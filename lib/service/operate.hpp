@@ -12,6 +12,30 @@
 
 namespace mdmd::service {
 
+// One of the application's keys.
+struct key_view {
+    std::string source;  // "file", "inline", "systemd credential", "certificate"; of the next key its file
+    bool present = false;
+    bool certificate = false;
+    std::string state;  // "ok", "refused", "expired", "unproven"
+    std::optional<time_point> ends;
+    std::string end_source;  // as expiry::source
+    struct {
+        int code = 0;  // AADSTS; 0: none
+        std::string meaning, remedy;
+    } error;  // why it is not ok; empty texts: nothing is wrong
+};
+struct keys_view {
+    key_view current, next;
+    bool next_in_use = false;
+    std::string end_problem;  // why Graph does not tell when they end
+};
+keys_view keys(appliance&);
+// Tries all keys against the tenant, now.
+keys_view test_keys(appliance&);
+// Uses the next key from now on. Errors: not_found, forbidden, unavailable.
+[[nodiscard]] result<keys_view> promote_key(appliance&);
+
 struct status_view {
     struct {
         std::int64_t total = 0, compliant = 0, noncompliant = 0, in_grace_period = 0, unknown = 0;
@@ -21,16 +45,14 @@ struct status_view {
         std::int64_t queued = 0;
         std::string last_error;  // empty: none
     } report;
-    struct {
-        std::string source;  // "file", "inline", "systemd credential"
-        std::optional<time_point> ends;
-        std::string state;
-    } key;
-    std::optional<time_point> tls_certificate_ends;
-    time_point authority_ends;
+    key_view key;  // the one in use
+    std::vector<expiry> ends;
+    std::vector<store::reminder> reminders;
     bool store_healthy = true;
 };
 status_view status(appliance&);
+// The same in one line, for systemd: what is wrong first.
+std::string status_line(appliance&);
 
 struct device_view {
     store::device device;

@@ -1,7 +1,5 @@
 #include "service/reporter.hpp"
 
-#include <random>
-
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "service/evaluation.hpp"
@@ -11,18 +9,16 @@ namespace {
 
 constexpr std::int64_t batch = 100;  // devices judged, or reports taken up, in one go
 
-double jitter() {
-    thread_local std::minstd_rand generator{std::random_device{}()};
-    return std::uniform_real_distribution<double>(0, 1)(generator);
-}
-
 }  // namespace
 
 void reporter::tick() {
     std::unique_lock const one(running_, std::try_to_lock);
     if (!one) return;
     auto const now = context_.time.now();
-    bool const whole = now >= next_run_;
+    // What waited for a key goes on when there is one.
+    auto const recoveries = token_.recoveries();
+    bool const whole = now >= next_run_ || recoveries != recoveries_;
+    recoveries_ = recoveries;
     if (whole) next_run_ = now + context_.config()->settings.compliance.interval;
     pump(!whole);
 }
@@ -151,7 +147,7 @@ reporter::step reporter::report_one(store::report const& sent, run& total) {
         auto r = to_report(*current);
         if (current->entra_device_id == sent.entra_device_id) {
             r.object_id = object_id;
-            r = compliance::answered(r, answer, jitter(), now, config->settings.compliance.refresh);
+            r = compliance::answered(r, answer, random_fraction(), now, config->settings.compliance.refresh);
         } else {
             r.object_id.clear();  // it is about another device of Entra's now
         }

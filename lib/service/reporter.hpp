@@ -41,6 +41,7 @@ private:
     application_token& token_;
     std::mutex running_;
     time_point next_run_{};
+    int recoveries_ = 0;       // of the token, when they were last looked at
     bool judged_all_ = false;  // of judge()'s caller alone
     std::atomic<bool> stopping_ = false;
 };

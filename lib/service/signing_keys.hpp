@@ -1,4 +1,5 @@
-// Entra's signing keys: fetched in the background, read as a snapshot, and the one way to check a user's token.
+// Entra's signing keys: fetched in the background, kept in the store, read as a snapshot; and the one way to check a
+// user's token.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -12,7 +13,8 @@ namespace mdmd::service {
 
 class signing_keys {
 public:
-    explicit signing_keys(context& c) : context_(c) {}
+    // With the keys that the store has, if they are this tenant's and not older than a day.
+    explicit signing_keys(context&);
 
     // Called by the timer. Fetches the keys when that is due.
     void refresh_if_due();
@@ -30,13 +32,22 @@ private:
     std::shared_ptr<entra::key_set const> snapshot() const;
     void refresh();  // with fetching_ held
     int generation() const;
-    // The keys of version 1.0 and 2.0 together. Where one of the two cannot be had, `missing` says why, and that
-    // version's issuer is empty: its tokens are refused. Errors: unavailable, malformed (neither can be had).
-    struct fetched {
-        entra::key_set keys;
-        std::optional<error> missing;
+    // What one version's endpoints answered.
+    struct documents {
+        std::string metadata, jwks;
     };
-    result<fetched> fetch() const;
+    // Those of version 1.0 and 2.0. Where one of the two cannot be had, `missing` says why.
+    struct fetched {
+        std::optional<documents> v1, v2;
+        std::optional<error> missing;
+        std::optional<std::chrono::milliseconds> retry_after;
+    };
+    fetched fetch() const;
+    // Errors: malformed. Without a version's documents its issuer is empty: its tokens are refused.
+    result<entra::key_set> read(fetched const&, time_point at) const;
+    void load();
+    void keep(fetched const&, time_point at) const;
+    std::string place() const;  // whose keys: login host and tenant
 
     context& context_;
     std::mutex fetching_;           // one fetch at a time

@@ -147,6 +147,24 @@ CREATE TABLE report (
 );
 CREATE INDEX report_due ON report (phase, next_try);
 
+CREATE TABLE entra_document (          -- what Entra said, for when it is away
+    name TEXT PRIMARY KEY,              -- signing_keys, key_end:<of which key>
+    text TEXT NOT NULL,                 -- JSON
+    fetched BIGINT NOT NULL
+);
+
+CREATE TABLE reminder (                 -- the last one of each thing that ends
+    what TEXT PRIMARY KEY,              -- entra_key, tls_certificate, authority...
+    ends BIGINT NOT NULL,
+    threshold BIGINT NOT NULL,          -- seconds before the end; 0: the end itself
+    at BIGINT NOT NULL,
+    command_due BIGINT NOT NULL,        -- not yet delivered to notify.command
+    webhook_due BIGINT NOT NULL,        -- nor to notify.webhook
+    attempts BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,
+    error TEXT NOT NULL
+);
+
 CREATE TABLE event (
     id TEXT PRIMARY KEY,
     at BIGINT NOT NULL,

@@ -1,0 +1,59 @@
+// What the verbs of mdmctl share: the options of all of them, the way to the daemon, printing.
+#pragma once
+#include <fmt/format.h>
+#include <boost/json.hpp>
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "http/client.hpp"
+
+namespace mdmd::ctl {
+
+namespace json = boost::json;
+
+// What ends the program with exit code 1 and one line on standard error.
+struct refused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class daemon_connection {
+public:
+    explicit daemon_connection(std::filesystem::path socket);
+    // Throw `refused` where the daemon does not answer, or answers with an error.
+    json::value get(std::string const& path) { return ask("GET", path, ""); }
+    json::value post(std::string const& path, json::value const& body) {
+        return ask("POST", path, json::serialize(body));
+    }
+
+private:
+    json::value ask(std::string const& method, std::string const& path, std::string body);
+
+    std::filesystem::path socket_;
+    http::client client_;
+};
+
+// The options of every verb, and what the chosen one does: it returns the exit code.
+struct command_line {
+    std::string config_file = "/etc/mdmd/config.yaml";
+    std::string socket;
+    bool as_json = false;
+    std::function<int()> run;
+
+    daemon_connection daemon() const;  // throws `refused` where the configuration does not name its socket
+};
+
+void add_key(CLI::App&, command_line&);
+void add_doctor(CLI::App&, command_line&);
+void add_init(CLI::App&, command_line&);
+
+// One line's worth of a value: "-" for null.
+std::string show(json::value const&);
+std::string show(json::object const&, std::string_view key);
+// "ends 2027-06-30T00:00:00Z (9 days left)" of an object with `ends` and `days_left`.
+std::string show_end(json::object const&);
+void table(json::array const& rows, std::initializer_list<std::pair<char const*, char const*>> columns);
+
+}  // namespace mdmd::ctl

@@ -1,0 +1,166 @@
+#include "service/reminders.hpp"
+
+#include <boost/json.hpp>
+
+#include "core/log.hpp"
+#include "core/random.hpp"
+#include "service/hook.hpp"
+
+namespace mdmd::service {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto delivery_limit = 30s;  // for the program or the web hook
+
+struct text {
+    char const* what;
+    char const* name;
+    char const* renew;
+    char const* docs;
+};
+constexpr char docs_folder[] = "file:///usr/share/doc/mdmd/";
+constexpr text texts[] = {
+    {"entra_key", "The application's key for Entra ID",
+        "Create a new client secret or certificate in the Entra portal, put it into entra.next_key_file, and run "
+        "`mdmctl key promote`.",
+        "key-rollover.md"},
+    {"entra_next_key", "The application's next key for Entra ID",
+        "Create a new client secret or certificate in the Entra portal and put it into entra.next_key_file.",
+        "key-rollover.md"},
+    {"tls_certificate", "The TLS certificate of the appliance",
+        "Replace server.tls_certificate and server.tls_key, and run `systemctl reload mdmd`.", "operations.md"},
+    {"admin_tls_certificate", "The TLS certificate of the admin listener",
+        "Replace admin.tls_certificate and admin.tls_key, and run `systemctl reload mdmd`.", "operations.md"},
+    {"authority", "The device authority's certificate",
+        "Devices must enroll again with a new authority before it ends: plan for it.", "operations.md"},
+    {"ca_file", "A certificate in entra.ca_file",
+        "Get the new root certificate from who runs your proxy, and replace it in entra.ca_file.", "operations.md"},
+};
+
+text const& text_of(std::string_view what) {
+    for (auto const& t : texts)
+        if (what == t.what) return t;
+    return texts[0];
+}
+
+std::string days_text(std::int64_t n) { return n == 1 ? "1 day" : fmt::format("{} days", n); }
+
+}  // namespace
+
+std::optional<std::chrono::seconds> threshold_reached(
+    std::vector<std::chrono::seconds> const& thresholds, time_point ends, time_point now) {
+    if (now >= ends) return 0s;
+    std::optional<std::chrono::seconds> smallest;
+    for (auto const t : thresholds)
+        if (ends - now <= t && (!smallest || t < *smallest)) smallest = t;
+    return smallest;
+}
+
+notice notice_of(std::string const& what, time_point ends, time_point now) {
+    auto const& t = text_of(what);
+    auto const days = std::chrono::floor<std::chrono::days>(ends - now).count();
+    auto const when = rfc3339(ends).substr(0, 10);
+    std::string message;
+    if (now >= ends)
+        message = fmt::format("{} has ended, on {}.", t.name, when);
+    else if (days == 0)
+        message = fmt::format("{} ends within a day, at {}.", t.name, rfc3339(ends));
+    else
+        message = fmt::format("{} ends in {}, on {}.", t.name, days_text(days), when);
+    return {what, days, ends, std::move(message), t.renew, std::string(docs_folder) + t.docs};
+}
+
+std::string as_json(notice const& n) {
+    return boost::json::serialize(boost::json::object{{"event", "expiry"}, {"what", n.what}, {"days_left", n.days_left},
+        {"ends", rfc3339(n.ends)}, {"message", n.message}, {"renew", n.renew}, {"docs", n.docs}});
+}
+
+std::vector<store::reminder> reminders::list() const {
+    return context_.db.read([](store::connection& db) { return store::list_reminders(db); });
+}
+
+void reminders::tell(expiry const& e, std::chrono::seconds threshold, time_point now) {
+    auto const config = context_.config();
+    auto const& notify = config->settings.notify;
+    context_.db.write([&](store::connection& db) {
+        store::put_reminder(db, {.what = e.what,
+                                    .ends = *e.ends,
+                                    .threshold_s = threshold.count(),
+                                    .at = now,
+                                    .command_due = !notify.command.empty(),
+                                    .webhook_due = !notify.webhook.empty(),
+                                    .attempts = 0,
+                                    .next_try = now,
+                                    .error = ""});
+    });
+    auto const n = notice_of(e.what, *e.ends, now);
+    log::write(n.days_left < 7 ? log::level::error : log::level::warning, n.message,
+        {{"event", "expiry"}, {"what", n.what}, {"days_left", std::to_string(n.days_left)}, {"ends", rfc3339(n.ends)},
+            {"renew", n.renew}, {"docs", n.docs}});
+}
+
+void reminders::deliver(store::reminder r, time_point now) {
+    auto const config = context_.config();
+    auto const& notify = config->settings.notify;
+    auto const body = as_json(notice_of(r.what, r.ends, now));
+    auto const by = [&](bool& due, auto deliver_it) {
+        if (!due) return;
+        auto const done = deliver_it();
+        due = !done;
+        if (!done) r.error = done.error().detail;
+    };
+    r.error.clear();
+    if (notify.command.empty()) r.command_due = false;
+    if (notify.webhook.empty()) r.webhook_due = false;
+    by(r.command_due, [&] { return run_hook(notify.command, body, delivery_limit); });
+    by(r.webhook_due, [&]() -> result<void> {
+        auto const answer = context_.call({.method = "POST",
+            .url = notify.webhook,
+            .headers = {{"Content-Type", "application/json"}},
+            .body = body,
+            .timeout = delivery_limit,
+            .direct = true});
+        if (!answer) return answer.error();
+        if (answer->status < 200 || answer->status > 299)
+            return fail(errc::unavailable, fmt::format("notify.webhook answers HTTP {}", answer->status));
+        return {};
+    });
+    if (r.command_due || r.webhook_due) {
+        backoff retries(10s, 1h);
+        ++r.attempts;
+        for (auto i = std::min<std::int64_t>(r.attempts, 12); i > 0; --i)
+            r.next_try = retries.failed(context_.time.now(), random_fraction(), std::nullopt);
+        log::warning("a reminder could not be delivered", {{"what", r.what}, {"reason", r.error}});
+    }
+    context_.db.write([&](store::connection& db) { store::put_reminder(db, r); });
+}
+
+void reminders::tick() {
+    if (!expiries_.attempted()) return;  // the key's real end may be known in a moment
+    auto const config = context_.config();
+    auto told = list();
+    auto const last = [&](std::string const& what) -> store::reminder const* {
+        for (auto const& r : told)
+            if (r.what == what) return &r;
+        return nullptr;
+    };
+    auto const all = expiries_.list();
+    for (auto const& e : all) {
+        auto const now = context_.time.now();
+        auto const reached = e.ends ? threshold_reached(config->settings.key_reminders, *e.ends, now) : std::nullopt;
+        auto const* before = last(e.what);
+        if (before && (!reached || before->ends != *e.ends))
+            context_.db.write([&](store::connection& db) { store::remove_reminder(db, e.what); });
+        bool const is_told = before && reached && before->ends == *e.ends && before->threshold_s <= reached->count();
+        if (reached && !is_told) tell(e, *reached, now);
+    }
+    for (auto const& r : told)  // of what there is no more
+        if (std::none_of(all.begin(), all.end(), [&](expiry const& e) { return e.what == r.what; }))
+            context_.db.write([&](store::connection& db) { store::remove_reminder(db, r.what); });
+    auto const now = context_.time.now();
+    for (auto& r : list())
+        if ((r.command_due || r.webhook_due) && r.next_try <= now) deliver(std::move(r), now);
+}
+
+}  // namespace mdmd::service
