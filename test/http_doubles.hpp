@@ -1,6 +1,7 @@
 // Whom the client's tests call: an HTTPS site with a certificate of its own, and a proxy that leads to one port.
 #pragma once
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -107,6 +108,8 @@ private:
         ::shutdown(peer, SHUT_RDWR);
     }
     static void pump(int a, int b) {  // until either ends
+        int const on = 1;
+        for (auto const fd : {a, b}) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         char piece[16384];
         while (true) {
             pollfd both[] = {{a, POLLIN, 0}, {b, POLLIN, 0}};
