@@ -45,6 +45,7 @@ public:
             throw std::runtime_error("EVP_DigestSign failed");
         return out;
     }
+    EVP_PKEY* raw() const { return key_.get(); }
     std::string token(std::string_view header, std::string_view payload) const {
         auto const text = base64url(header) + "." + base64url(payload);
         return text + "." + base64url(sign(text));

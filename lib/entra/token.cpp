@@ -78,8 +78,8 @@ public:
         std::vector<std::string_view> out;
         for (auto const& item : *list) {
             auto const* one = item.if_string();
-            if (!one || one->empty()) {
-                note("aud", "is not a list of texts");
+            if (!one || one->empty() || has_control({one->data(), one->size()})) {
+                note("aud", "is not a list of plain texts");
                 return out;
             }
             out.emplace_back(one->data(), one->size());
@@ -227,8 +227,12 @@ result<identity> verify(
     if (from_ms(not_before * 1000) > now + leeway)
         return unauthenticated("not valid before " + rfc3339(from_ms(not_before * 1000)));
     if (end <= now - leeway) return unauthenticated("expired at " + rfc3339(end));
+    // Otherwise the leeway at both ends would let in what never was valid.
+    if (expires <= not_before) return unauthenticated("ends before it begins");
     if (user.empty()) return forbidden("names no user");
-    if (trim(scopes).empty() || kind == "app") return forbidden("of an application, not of a user");
+    // An optional claim of Entra's: "user", "app" or "device".
+    if (trim(scopes).empty() || (!kind.empty() && kind != "user"))
+        return forbidden("of an application or a device, not of a user");
     if (!us.required_scope.empty() && !has_word(scopes, us.required_scope))
         return forbidden("without the scope " + in_quotes(us.required_scope));
 

@@ -62,8 +62,11 @@ struct identity {
 //                          alg, kid, ver, iss, aud, exp or nbf missing, a member twice, over 64 KiB, nested over 8 deep
 //         unsupported      alg other than RS256, a `crit` header, typ other than JWT, ver other than 1.0 and 2.0
 //         not_found        no key of that kid, or keys fetched over 24 h ago: refresh the keys and try again
-//         unauthenticated  bad signature, expired, not valid yet, wrong issuer, audience or tenant
-//         forbidden        genuine, but without the user (oid) or the scope: an app-only token
+//         unauthenticated  bad signature, expired, not valid yet, ending before it begins, wrong issuer, audience or
+//                          tenant
+//         forbidden        genuine, but without the user (oid) or the scope: an app-only token; `idtyp` other than user
+// Of an `aud` that is an array, one must be ours and all must be texts (RFC 7519 section 4.1.3). What a header brings
+// along as a key (jwk, jku, x5u, x5c) is not looked at.
 // `now` is UTC; exp and nbf get `leeway` either way. Order of checks: enrollment B.4.
 [[nodiscard]] result<identity> verify(std::string_view token, key_set const& keys, audience const&, time_point now,
     std::chrono::seconds leeway = std::chrono::seconds(300));
