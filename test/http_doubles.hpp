@@ -51,6 +51,7 @@ public:
         std::string answer = "HTTP/1.1 200 Connection established\r\n\r\n";
         std::uint16_t to = 0;      // 0: no tunnel
         bool keeps_still = false;  // instead of closing
+        bool drips = false;        // a byte at a time
     };
     explicit proxy_double(ways w) : ways_(std::move(w)) {
         accepting_ = std::thread([this] { accept(); });
@@ -93,7 +94,13 @@ private:
             std::lock_guard const lock(mutex_);
             if (!header.empty()) asked_.push_back(std::move(header));
         }
-        send_all(peer, ways_.answer);
+        int const on = 1;
+        ::setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        auto const step = ways_.drips ? 1 : ways_.answer.size();
+        for (std::size_t at = 0; at < ways_.answer.size(); at += step) {
+            if (!send_all(peer, std::string_view(ways_.answer).substr(at, step))) break;
+            if (ways_.drips) std::this_thread::sleep_for(std::chrono::microseconds(500));  // else they arrive together
+        }
         if (ways_.to != 0) {
             raw_peer upstream(ways_.to);
             auto const other = keep(::dup(upstream.descriptor()));
@@ -109,7 +116,7 @@ private:
     }
     static void pump(int a, int b) {  // until either ends
         int const on = 1;
-        for (auto const fd : {a, b}) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::setsockopt(b, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         char piece[16384];
         while (true) {
             pollfd both[] = {{a, POLLIN, 0}, {b, POLLIN, 0}};

@@ -84,6 +84,8 @@ TEST_CASE("a call leaves no secret in memory that it gives back", "[http][securi
         refusal = client.send(proxied);
     }
     looking = false;
+    site.stop_accepting();
+    proxy.stop_accepting();
     one.join();
     two.join();
     REQUIRE(answer);
