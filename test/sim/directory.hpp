@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/time.hpp"
+#include "pki.hpp"
 
 namespace mdmd::sim {
 
@@ -45,11 +46,25 @@ struct app_secret {
     bool refused = false;  // answered as a wrong secret, whatever it is
 };
 
+struct app_certificate {
+    std::string key_id;
+    certificate own;
+    time_point ends;       // as registered; the certificate's own end by default
+    bool refused = false;  // answered as one that signs wrongly
+};
+
+// What the tenant's MDM settings hold of the application.
+struct mdm_urls {
+    std::string terms_of_use, discovery, compliance;
+};
+
 struct directory {
     std::vector<user> users;
     std::vector<group> groups;
     std::vector<entra_device> devices;
     std::vector<app_secret> secrets;
+    std::vector<app_certificate> certificates;
+    mdm_urls urls;
     // What the application was granted, and its tokens carry.
     std::set<std::string> roles{
         "Device.ReadWrite.All", "Application.Read.All", "GroupMember.Read.All", "Group.Read.All", "User.Read.All"};

@@ -174,20 +174,51 @@ graph_reply transitive_groups(std::string const& id, graph_call const& call, gra
     return list(all, {"id", "displayName"}, call, c, "directoryObjects");
 }
 
-graph_reply application(graph_call const& call, graph_context const& c) {
-    if (!may(c, {"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy",
-                    "Directory.Read.All"}))
-        return denied();
-    json::array passwords;
+// Graph gives the times of credentials with seven digits after the second.
+std::string precise(time_point t) {
+    auto text = rfc3339_ms(t);
+    return text.insert(text.size() - 1, "0000");
+}
+
+// An entity that is JSON already.
+struct entity {
+    json::object all;
+};
+json::object as_json(entity const& e) { return e.all; }
+
+entity application(graph_call const& call, graph_context const& c) {
+    auto const query = parse_query(call.query);
+    auto const selected = split(find_parameter(query, "$select").value_or(""), ',');
+    auto const with_keys =
+        std::any_of(selected.begin(), selected.end(), [](auto s) { return trim(s) == "keyCredentials"; });
+    json::array passwords, keys;
     for (auto const& s : c.what.secrets)
         passwords.push_back(json::object{{"customKeyIdentifier", nullptr}, {"displayName", "mdm"},
-            {"endDateTime", rfc3339(s.ends)}, {"hint", s.value.substr(0, 3)}, {"keyId", s.key_id},
-            {"secretText", nullptr}, {"startDateTime", rfc3339(s.ends - std::chrono::hours(24 * 365))}});
-    json::object entity{{"id", "00000000-0000-4000-8000-00000000a991"}, {"appId", c.client_id},
-        {"displayName", "On-premises MDM application"}, {"passwordCredentials", std::move(passwords)},
-        {"keyCredentials", json::array{}}};
-    if (auto const wrong = select(entity, parse_query(call.query))) return *wrong;
-    return found(std::move(entity));
+            {"endDateTime", precise(s.ends)}, {"hint", s.value.substr(0, 3)}, {"keyId", s.key_id},
+            {"secretText", nullptr}, {"startDateTime", precise(s.ends - std::chrono::hours(24 * 365))}});
+    for (auto const& k : c.what.certificates)
+        keys.push_back(json::object{{"customKeyIdentifier", base64(sha1(k.own.der()))},
+            {"displayName", k.own.subject()}, {"endDateTime", precise(k.ends)},
+            {"key", with_keys ? json::value(base64(k.own.der())) : json::value(nullptr)}, {"keyId", k.key_id},
+            {"startDateTime", precise(k.own.starts())}, {"type", "AsymmetricX509Cert"}, {"usage", "Verify"}});
+    return {{{"id", "00000000-0000-4000-8000-00000000a991"}, {"appId", c.client_id},
+        {"displayName", "On-premises MDM application"}, {"identifierUris", json::array{c.app_id}},
+        {"signInAudience", "AzureADMyOrg"}, {"passwordCredentials", std::move(passwords)},
+        {"keyCredentials", std::move(keys)}}};
+}
+
+bool may_read_applications(graph_context const& c) {
+    return may(c,
+        {"Application.Read.All", "Application.ReadWrite.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"});
+}
+
+graph_reply mdm_policy(graph_call const& call, graph_context const& c) {
+    if (!may(c, {"Policy.Read.All"})) return denied();
+    return one(entity{{{"id", c.client_id}, {"appliesTo", "all"}, {"complianceUrl", c.what.urls.compliance},
+                   {"description", nullptr}, {"discoveryUrl", c.what.urls.discovery},
+                   {"displayName", "On-premises MDM application"}, {"isMdmEnrollmentDuringRegistrationDisabled", false},
+                   {"isValid", true}, {"termsOfUseUrl", c.what.urls.terms_of_use}}},
+        call);
 }
 
 }  // namespace
@@ -206,6 +237,11 @@ graph_reply graph(graph_call const& call, graph_context const& c) {
     auto const& set = parts.front();
     auto const get = call.method == "GET";
 
+    if (call.beta) {  // nothing but what v1.0 does not have
+        if (parts.size() != 3 || set != "policies" || parts[1] != "mobileDeviceManagementPolicies" || !get)
+            return no_route(*path);
+        return iequals(parts[2], c.client_id) ? mdm_policy(call, c) : no_resource(parts[2]);
+    }
     if (auto const id = alternate_key(set, "devices", "deviceId"); id && parts.size() == 1)
         return device_call(c.what.by_device_id(*id), *id, call, c);
     if (set == "devices" && parts.size() == 1 && get)
@@ -233,8 +269,14 @@ graph_reply graph(graph_call const& call, graph_context const& c) {
         auto const* const g = is_guid(parts[1]) ? c.what.find_group(parts[1]) : nullptr;
         return g ? one(*g, call) : no_resource(parts[1]);
     }
-    if (auto const app = alternate_key(set, "applications", "appId"); app && get && parts.size() == 1)
-        return iequals(*app, c.client_id) ? application(call, c) : no_resource(*app);
+    if (auto const app = alternate_key(set, "applications", "appId"); app && get && parts.size() == 1) {
+        if (!may_read_applications(c)) return denied();
+        return iequals(*app, c.client_id) ? one(application(call, c), call) : no_resource(*app);
+    }
+    if (set == "applications" && get && parts.size() == 1)
+        return may_read_applications(c)
+                   ? list(std::vector{application(call, c)}, {"appId", "id", "displayName"}, call, c, "applications")
+                   : denied();
     return no_route(*path);
 }
 

@@ -10,10 +10,11 @@ namespace mdmd::sim {
 
 struct graph_call {
     std::string method;
-    std::string path;  // "/devices/…": after /v1.0, still encoded
+    std::string path;  // "/devices/…": after /v1.0 or /beta, still encoded
     std::string query;
     http::fields headers;
     std::string body;
+    bool beta = false;
 };
 
 struct graph_reply {
@@ -25,6 +26,7 @@ struct graph_reply {
 struct graph_context {
     directory& what;
     std::string client_id;
+    std::string app_id;
     std::string graph_url;        // "https://localhost:1234/v1.0"
     std::set<std::string> roles;  // of the caller's token
     time_point now;

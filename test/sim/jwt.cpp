@@ -2,6 +2,7 @@
 
 #include "core/random.hpp"
 #include "core/text.hpp"
+#include "json_read.hpp"
 
 namespace mdmd::sim {
 namespace json = boost::json;
@@ -72,6 +73,37 @@ result<json::object> open_token(std::string_view token, signing_key const& key) 
     auto const signed_part = token.substr(0, token.rfind('.'));
     if (!sig || !key.own.verifies(signed_part, *sig)) return fail(errc::unauthenticated, "bad signature");
     return opened(parts[1]);
+}
+
+bool assertion::names(certificate const& c) const {
+    return thumbprint == hex_upper(pss ? sha256(c.der()) : sha1(c.der()));
+}
+
+bool assertion::signed_by(certificate const& c) const {
+    return pss ? c.verifies_pss(signed_part, signature) : c.verifies(signed_part, signature);
+}
+
+result<assertion> open_assertion(std::string_view jwt) {
+    auto const parts = split(jwt, '.');
+    if (parts.size() != 3) return fail(errc::malformed, "not three parts");
+    auto const head = opened(parts[0]);
+    if (!head) return head.error();
+    auto claims = opened(parts[1]);
+    if (!claims) return claims.error();
+    auto const alg = text_or(*head, "alg");
+    if (alg != "PS256" && alg != "RS256") return fail(errc::malformed, "alg is neither PS256 nor RS256");
+    if (!iequals(text_or(*head, "typ", "JWT"), "JWT") || head->contains("crit"))
+        return fail(errc::malformed, "typ is not JWT, or there is a crit");
+    assertion a{.claims = std::move(*claims), .thumbprint = {}, .signed_part = {}, .signature = {}};
+    a.pss = alg == "PS256";
+    auto const thumbprint = unbase64url(text_or(*head, a.pss ? "x5t#S256" : "x5t"));
+    if (!thumbprint || thumbprint->size() != (a.pss ? 32u : 20u)) return fail(errc::malformed, "no thumbprint");
+    a.thumbprint = hex_upper(*thumbprint);
+    auto const sig = unbase64url(parts[2]);
+    if (!sig) return fail(errc::malformed, "not base64url");
+    a.signed_part = std::string(jwt.substr(0, jwt.rfind('.')));
+    a.signature = *sig;
+    return a;
 }
 
 std::string kid_of(std::string_view token) {

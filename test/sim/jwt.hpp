@@ -30,6 +30,18 @@ void overlay(boost::json::object& base, boost::json::object const& over);
 
 // The claims of a token that this key signed with RS256. Errors: malformed, unauthenticated.
 [[nodiscard]] result<boost::json::object> open_token(std::string_view token, signing_key const&);
+// A client's assertion that a certificate signed: PS256 under x5t#S256, or RS256 under x5t.
+struct assertion {
+    boost::json::object claims;
+    std::string thumbprint;  // of what its header names: upper-case hex, SHA-256 for PS256, else SHA-1
+    bool names(certificate const&) const;
+    bool signed_by(certificate const&) const;
+
+    bool pss = false;
+    std::string signed_part, signature;
+};
+// Errors: malformed (not three parts of base64url with JSON inside, another alg, typ not JWT, no thumbprint, a crit).
+[[nodiscard]] result<assertion> open_assertion(std::string_view jwt);
 // The kid of its header, or "".
 std::string kid_of(std::string_view token);
 

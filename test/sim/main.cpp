@@ -1,4 +1,4 @@
-// mdm-sim: the simulated tenant and the simulated devices, from the command line.
+// mdm-sim: the simulated tenant, the simulated devices and a proxy, from the command line.
 #include <fmt/format.h>
 #include <pthread.h>
 #include <CLI/CLI.hpp>
@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "device.hpp"
 #include "json_read.hpp"
+#include "proxy.hpp"
 #include "tenant.hpp"
 
 namespace {
@@ -39,36 +40,110 @@ template <class T> T must(mdmd::result<T> r) {
 
 struct tenant_arguments {
     std::string directory, listen = "127.0.0.1:0", tenant_id, client_id, app_id = "https://mdm.contoso.com",
-                           secret_file;
+                           secret_file, login_host, graph_host;
+};
+
+// ADDRESS:PORT into the two.
+void read_listen(std::string const& text, std::string& address, std::uint16_t& port) {
+    auto const colon = text.rfind(':');
+    if (colon == text.npos) throw CLI::ValidationError("--listen", "ADDRESS:PORT is needed");
+    address = text.substr(0, colon);
+    port = static_cast<std::uint16_t>(std::stoul(text.substr(colon + 1)));
+}
+
+// SIGTERM and SIGINT, to be waited for: made before any thread begins, so that nobody else sees them.
+class stop_signals {
+public:
+    stop_signals() {
+        sigemptyset(&set_);
+        sigaddset(&set_, SIGTERM);
+        sigaddset(&set_, SIGINT);
+        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    }
+    void wait() const {
+        int received = 0;
+        sigwait(&set_, &received);
+    }
+
+private:
+    sigset_t set_{};
 };
 
 void serve_tenant(tenant_arguments const& a) {
-    auto const colon = a.listen.rfind(':');
-    if (colon == a.listen.npos) throw CLI::ValidationError("--listen", "ADDRESS:PORT is needed");
     sim::tenant_options o;
-    o.listen_address = a.listen.substr(0, colon);
-    o.listen_port = static_cast<std::uint16_t>(std::stoul(a.listen.substr(colon + 1)));
+    read_listen(a.listen, o.listen_address, o.listen_port);
+    o.login_host = mdmd::lower(a.login_host);
+    o.graph_host = mdmd::lower(a.graph_host);
     o.tenant_id = a.tenant_id;
     o.client_id = a.client_id;
     o.app_id = a.app_id;
     o.directory = a.directory;
     if (!a.secret_file.empty()) o.secrets = {std::string(mdmd::trim(must(sim::read_text(a.secret_file))))};
 
-    // Blocked before any thread begins, so that only sigwait sees them.
-    sigset_t stop;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &stop, nullptr);
+    stop_signals const signals;
     sim::tenant tenant(o);
     if (a.secret_file.empty())
         sim::write_text(std::filesystem::path(a.directory) / "client-secret", tenant.secret() + "\n", true);
     tenant.start();
     fmt::print("{}\n", tenant.url());
     std::fflush(stdout);
-    int received = 0;
-    sigwait(&stop, &received);
+    signals.wait();
     tenant.stop();
+}
+
+// --- proxy --------------------------------------------------------------------------------------------------------
+
+struct proxy_arguments {
+    std::string listen = "127.0.0.1:0", user, password_file, ca_out, upstream_ca;
+    std::vector<std::string> routes;
+    bool inspect = false;
+};
+
+void serve_proxy(proxy_arguments const& a) {
+    sim::proxy_options o;
+    read_listen(a.listen, o.listen_address, o.listen_port);
+    if (!a.user.empty()) o.credentials = a.user + ":" + std::string(mdmd::trim(must(sim::read_text(a.password_file))));
+    for (auto const& r : a.routes) {
+        auto const eq = r.find('=');
+        if (eq == r.npos) throw CLI::ValidationError("--route", "HOST:PORT=ADDRESS:PORT is needed");
+        o.routes[mdmd::lower(r.substr(0, eq))] = r.substr(eq + 1);
+    }
+    if (o.routes.empty()) o.routes["*"] = "direct";
+    o.inspect = a.inspect;
+    if (!a.upstream_ca.empty()) o.upstream_ca_pem = must(sim::read_text(a.upstream_ca));
+
+    stop_signals const signals;
+    sim::proxy proxy(o);
+    if (!a.ca_out.empty()) sim::write_text(a.ca_out, proxy.ca_pem(), false);
+    proxy.start();
+    fmt::print("{}\n", proxy.url());
+    std::fflush(stdout);
+    signals.wait();
+    proxy.stop();
+}
+
+void add_proxy(CLI::App& app, std::function<outcome()>& run) {
+    auto const a = std::make_shared<proxy_arguments>();
+    auto* const sub =
+        app.add_subcommand("proxy", "Run a CONNECT proxy until SIGTERM or SIGINT; prints its address when it is ready");
+    sub->add_option("--listen", a->listen, "ADDRESS:PORT; port 0: any free one")->capture_default_str();
+    auto* const user = sub->add_option("--user", a->user, "Ask for credentials: the user");
+    user->needs(sub->add_option("--password-file", a->password_file, "and a file with the password"));
+    auto* const inspect =
+        sub->add_flag("--inspect", a->inspect, "Look into TLS, with certificates by a root of this proxy's own");
+    sub->add_option("--ca-out", a->ca_out, "Where to write that root")->needs(inspect);
+    sub->add_option("--upstream-ca", a->upstream_ca,
+           "PEM of what an inspecting proxy trusts for the servers behind it; the system's roots without")
+        ->needs(inspect);
+    sub->add_option("--route", a->routes,
+        "HOST:PORT=ADDRESS:PORT, where a destination is; * is any other, and =direct the destination itself where it is "
+        "a numeric address or localhost. Without routes: *=direct");
+    sub->callback([a, &run] {
+        run = [a]() -> outcome {
+            serve_proxy(*a);
+            return {};
+        };
+    });
 }
 
 // --- tenant-ctl ---------------------------------------------------------------------------------------------------
@@ -177,6 +252,42 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
         if (!a->state.empty()) body["state"] = a->state;
         if (!a->name.empty()) body["ends"] = a->name;
         send("POST", "/sim/secrets", body);
+        return {};
+    });
+
+    auto* const certificate = ctl->add_subcommand("certificate", "The application's certificates");
+    certificate->add_option("CERTIFICATE", a->value, "PEM file of one to register, or the thumbprint of one that is")
+        ->required();
+    certificate->add_option("--state", a->state, "Of the thumbprint's: valid, refused, expired or removed")
+        ->check(CLI::IsMember({"valid", "refused", "expired", "removed"}));
+    certificate->add_option("--ends", a->name, "When an added one ends (RFC 3339); its own end by default");
+    does(certificate, [a, send]() -> outcome {
+        json::object body;
+        if (a->state.empty())
+            body["pem"] = must(sim::read_text(a->value));
+        else
+            body = {{"thumbprint", a->value}, {"state", a->state}};
+        if (!a->name.empty()) body["ends"] = a->name;
+        auto made = send("POST", "/sim/certificates", body);
+        outcome o{.code = 0, .value = {}, .lines = {}, .problem = {}};
+        if (auto const thumbprint = sim::text_of(made, "thumbprint")) o.lines.push_back(*thumbprint);
+        o.value = std::move(made);
+        return o;
+    });
+
+    auto* const roles = ctl->add_subcommand("roles", "Grant the application exactly these Graph permissions");
+    roles->add_option("ROLE", a->groups, "Device.ReadWrite.All …; none: no permission at all");
+    does(roles, [a, send]() -> outcome {
+        send("POST", "/sim/roles", {{"roles", json::value_from(a->groups)}});
+        return {};
+    });
+
+    auto* const urls = ctl->add_subcommand("mdm-urls", "What the tenant's MDM settings hold; what is not given stays");
+    urls->add_option("--terms", a->name, "Terms of Use URL");
+    urls->add_option("--discovery", a->value, "Discovery URL");
+    urls->add_option("--compliance", a->id, "Compliance URL");
+    does(urls, [a, send]() -> outcome {
+        send("POST", "/sim/mdm-urls", {{"terms_of_use", a->name}, {"discovery", a->value}, {"compliance", a->id}});
         return {};
     });
 
@@ -404,7 +515,7 @@ void add_device(CLI::App& app, std::function<outcome()>& run) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"Simulated Entra tenant and simulated Windows devices"};
+    CLI::App app{"Simulated Entra tenant, simulated Windows devices and a proxy"};
     app.require_subcommand(1);
     bool as_json = false;
     std::function<outcome()> run;
@@ -426,8 +537,12 @@ int main(int argc, char** argv) try {
             return {};
         };
     });
+    tenant->add_option(
+        "--login-host", t.login_host, "Serve the login half under this name alone, such as login.microsoftonline.us");
+    tenant->add_option("--graph-host", t.graph_host, "Likewise for Graph");
     add_tenant_ctl(app, run);
     add_device(app, run);
+    add_proxy(app, run);
     app.add_flag("--json", as_json, "One JSON value on standard output");
     for (auto* const sub : app.get_subcommands({})) sub->fallthrough();
 

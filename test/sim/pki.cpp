@@ -79,6 +79,13 @@ std::string name_text(X509_NAME const* name) {
     return taken_from(bio.get());
 }
 
+time_point moment(ASN1_TIME const* t) {
+    owned<ASN1_TIME, ASN1_TIME_free> const epoch(ASN1_TIME_set(nullptr, 0));
+    int days = 0, seconds = 0;
+    must(epoch && ASN1_TIME_diff(&days, &seconds, epoch.get(), t) == 1, "time");
+    return time_point(std::chrono::hours(24) * days + std::chrono::seconds(seconds));
+}
+
 struct recipe {
     std::string common_name;
     std::string extensions_ca;  // basicConstraints
@@ -177,6 +184,23 @@ std::string private_key::sign_sha256(std::string_view bytes) const {
     return out;
 }
 
+std::string private_key::sign_pss_sha256(std::string_view bytes, int salt) const {
+    owned<EVP_MD_CTX, EVP_MD_CTX_free> const ctx(EVP_MD_CTX_new());
+    EVP_PKEY_CTX* how = nullptr;  // the context's own
+    std::size_t size = 0;
+    must(EVP_DigestSignInit(ctx.get(), &how, EVP_sha256(), nullptr, key_.get()) == 1 &&
+             EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 &&
+             EVP_PKEY_CTX_set_rsa_pss_saltlen(how, salt) == 1 &&
+             EVP_DigestSign(ctx.get(), nullptr, &size, bytes_of(bytes), bytes.size()) == 1,
+        "signing");
+    std::string out(size, '\0');
+    must(EVP_DigestSign(
+             ctx.get(), reinterpret_cast<unsigned char*>(out.data()), &size, bytes_of(bytes), bytes.size()) == 1,
+        "signing");
+    out.resize(size);
+    return out;
+}
+
 certificate::certificate(x509_st* x509, std::string der) : x509_(x509, &X509_free), der_(std::move(der)) {}
 
 result<certificate> certificate::from_der(std::string_view der) {
@@ -236,6 +260,23 @@ bool certificate::verifies(std::string_view bytes, std::string_view signature) c
     return good;
 }
 
+bool certificate::verifies_pss(std::string_view bytes, std::string_view signature) const {
+    owned<EVP_MD_CTX, EVP_MD_CTX_free> const ctx(EVP_MD_CTX_new());
+    auto* const key = X509_get0_pubkey(x509_.get());
+    EVP_PKEY_CTX* how = nullptr;  // the context's own
+    auto const good =
+        key && EVP_PKEY_is_a(key, "RSA") == 1 &&
+        EVP_DigestVerifyInit(ctx.get(), &how, EVP_sha256(), nullptr, key) == 1 &&
+        EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 &&
+        EVP_PKEY_CTX_set_rsa_pss_saltlen(how, 32) == 1 &&
+        EVP_DigestVerify(ctx.get(), bytes_of(signature), signature.size(), bytes_of(bytes), bytes.size()) == 1;
+    ERR_clear_error();
+    return good;
+}
+
+time_point certificate::starts() const { return moment(X509_get0_notBefore(x509_.get())); }
+time_point certificate::ends() const { return moment(X509_get0_notAfter(x509_.get())); }
+
 std::optional<std::string> chain_failure(
     certificate const& leaf, std::vector<certificate> const& intermediates, certificate const& root) {
     owned<X509_STORE, X509_STORE_free> const store(X509_STORE_new());
@@ -286,9 +327,10 @@ certificate issue_client(identity const& authority, std::string_view public_key_
     return issue(r, key.get(), &authority.own, authority.key.get());
 }
 
-certificate self_signed(private_key const& key, std::string const& common_name) {
+certificate self_signed(private_key const& key, std::string const& common_name, int days) {
     auto r = authority_recipe;
     r.common_name = common_name;
+    r.days = days;
     return issue(r, key.get(), nullptr, key.get());
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/time.hpp"
 
 // OpenSSL's types, as its own headers declare them.
 struct evp_pkey_st;
@@ -27,10 +28,11 @@ public:
     static private_key p256();
     static private_key from_pem(std::string_view pem);
 
-    std::string pem() const;                                // PKCS#8, unencrypted
-    std::string public_der() const;                         // SubjectPublicKeyInfo
-    std::string sign_sha256(std::string_view bytes) const;  // RSASSA-PKCS1-v1_5 or ECDSA
-    std::string modulus() const;                            // big endian, no leading zero; RSA only
+    std::string pem() const;                                                   // PKCS#8, unencrypted
+    std::string public_der() const;                                            // SubjectPublicKeyInfo
+    std::string sign_sha256(std::string_view bytes) const;                     // RSASSA-PKCS1-v1_5 or ECDSA
+    std::string sign_pss_sha256(std::string_view bytes, int salt = 32) const;  // RSASSA-PSS, MGF1 with SHA-256
+    std::string modulus() const;                                               // big endian, no leading zero; RSA only
     std::string exponent() const;
     evp_pkey_st* get() const { return key_.get(); }
 
@@ -55,6 +57,10 @@ public:
     bool for_client_authentication() const;                                   // the extended key usage names clientAuth
     bool is_authority() const;                                                // basic constraints say CA
     bool verifies(std::string_view bytes, std::string_view signature) const;  // SHA-256, by this certificate's key
+    // RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes: PS256. [RFC 7518 3.5]
+    bool verifies_pss(std::string_view bytes, std::string_view signature) const;
+    time_point starts() const;
+    time_point ends() const;
     x509_st* get() const { return x509_.get(); }
 
 private:
@@ -76,8 +82,8 @@ identity make_authority(std::string const& common_name);
 identity make_server(identity const& authority, std::vector<std::string> const& names);
 // A client certificate of a year, as a management server would issue it for a public key.
 certificate issue_client(identity const& authority, std::string_view public_key_der, std::string const& common_name);
-// A self-signed certificate around a signing key, for x5c and x5t.
-certificate self_signed(private_key const& key, std::string const& common_name);
+// A self-signed certificate around a signing key, for x5c and x5t. Of 0 days: it has ended.
+certificate self_signed(private_key const& key, std::string const& common_name, int days = 3650);
 
 // CMS SignedData (DER) with the content inside and the signer's certificate, SHA-256. [RFC 5652]
 std::string cms_sign(std::string_view content, identity const& signer);

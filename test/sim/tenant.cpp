@@ -12,7 +12,41 @@ namespace {
 
 constexpr auto secret_life = std::chrono::hours(24 * 180);
 
+std::vector<std::string> server_names(tenant_options const& o) {
+    std::vector<std::string> all{"localhost", "127.0.0.1"};
+    for (auto const& host : {o.login_host, o.graph_host})
+        if (!host.empty()) all.push_back(host);
+    return all;
+}
+
+// "valid", "refused", "expired" or "removed" for a credential of the application. False: no such state or credential.
+template <class T, class F> bool change_state(std::vector<T>& all, std::string const& state, F const& fits) {
+    auto const at = std::find_if(all.begin(), all.end(), fits);
+    if (at == all.end()) return false;
+    if (state == "removed") {
+        all.erase(at);
+        return true;
+    }
+    if (state != "refused" && state != "expired" && state != "valid") return false;
+    auto const now = wall_clock();
+    at->refused = state == "refused";
+    if (state == "expired") at->ends = now - std::chrono::hours(1);
+    if (state == "valid" && at->ends <= now) at->ends = now + secret_life;
+    return true;
+}
+
+// The Host field names this host, on the port that https means by itself.
+bool names(http::request const& r, std::string const& host) {
+    auto const field = r.headers.get("Host").value_or("");
+    return !host.empty() && (iequals(field, host) || iequals(field, host + ":443"));
+}
+
 }  // namespace
+
+std::string make_client_secret() {
+    auto made = base64url(random_bytes(30));
+    return made.replace(8, 9, "s1mS3cret");
+}
 
 time_point wall_clock() { return system_clock().now(); }
 
@@ -31,14 +65,20 @@ tenant::impl::impl(tenant_options o)
     : options(std::move(o)),
       control_token(base64url(random_bytes(32))),
       authority(make_authority("Simulated tenant root")),
-      server_identity(make_server(authority, {"localhost", "127.0.0.1"})) {
+      server_identity(make_server(authority, server_names(options))) {
     if (options.tenant_id.empty()) options.tenant_id = new_guid();
     if (options.client_id.empty()) options.client_id = new_guid();
     options.tenant_id = lower(options.tenant_id);
     options.client_id = lower(options.client_id);
-    if (options.secrets.empty()) options.secrets.push_back(base64url(random_bytes(30)));
+    if (options.secrets.empty()) options.secrets.push_back(make_client_secret());
     for (auto const& s : options.secrets)
         what.secrets.push_back({.key_id = new_guid(), .value = s, .ends = wall_clock() + secret_life});
+    auto const url = [&](std::string const& given, char const* path) {
+        return given.empty() ? options.app_id + path : given;
+    };
+    what.urls = {.terms_of_use = url(options.urls.terms_of_use, "/TermsOfUse"),
+        .discovery = url(options.urls.discovery, "/EnrollmentServer/Discovery.svc"),
+        .compliance = url(options.urls.compliance, "/compliance")};
     keys.push_back(make_signing_key());
     keys.push_back(make_signing_key());
 }
@@ -57,11 +97,14 @@ void tenant::start() {
         {{.host = "localhost", .tls = tls.value(), .handle = [&t](http::request const& r) { return t.handle(r); }}});
     t.options.listen_port = port;  // the same again after a stop()
     t.origin = fmt::format("https://localhost:{}", port);
+    t.login_origin = t.options.login_host.empty() ? t.origin : "https://" + t.options.login_host;
+    t.graph_origin = t.options.graph_host.empty() ? t.origin : "https://" + t.options.graph_host;
     if (!t.options.directory.empty()) {
         std::filesystem::create_directories(t.options.directory);
         write_text(t.options.directory / "tenant-ca.pem", ca_pem(), false);
-        json::object const about{{"url", url()}, {"tenant_id", tenant_id()}, {"client_id", client_id()},
-            {"app_id", app_id()}, {"ca", "tenant-ca.pem"}, {"control_token", control_token()}};
+        json::object const about{{"url", url()}, {"login_url", login_url()}, {"graph_url", graph_url()},
+            {"address", address()}, {"tenant_id", tenant_id()}, {"client_id", client_id()}, {"app_id", app_id()},
+            {"ca", "tenant-ca.pem"}, {"control_token", control_token()}};
         write_text(t.options.directory / "tenant.json", json::serialize(about) + "\n", true);
     }
     t.server->start();
@@ -73,6 +116,11 @@ void tenant::stop() {
 }
 
 std::string tenant::url() const { return impl_->origin; }
+std::string tenant::login_url() const { return impl_->login_origin; }
+std::string tenant::graph_url() const { return impl_->graph_origin; }
+std::string tenant::address() const {
+    return fmt::format("{}:{}", impl_->options.listen_address, impl_->options.listen_port);
+}
 std::string tenant::ca_pem() const { return impl_->authority.own.pem(); }
 std::string tenant::control_token() const { return impl_->control_token; }
 std::string tenant::tenant_id() const { return impl_->options.tenant_id; }
@@ -160,25 +208,39 @@ std::string tenant::rotate_keys(bool keep_previous) {
     return impl_->keys.front().kid;
 }
 
-void tenant::add_secret(std::string value, time_point ends) {
+std::string tenant::add_secret(std::string value, time_point ends) {
     std::scoped_lock const lock(impl_->mutex);
     impl_->what.secrets.push_back({.key_id = new_guid(), .value = std::move(value), .ends = ends});
+    return impl_->what.secrets.back().key_id;
 }
 
 bool tenant::set_secret(std::string const& value, std::string const& state) {
     std::scoped_lock const lock(impl_->mutex);
-    auto& all = impl_->what.secrets;
-    auto const at = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.value == value; });
-    if (at == all.end()) return false;
-    if (state == "removed") {
-        all.erase(at);
-        return true;
-    }
-    auto const now = wall_clock();
-    at->refused = state == "refused";
-    if (state == "expired") at->ends = now - std::chrono::hours(1);
-    if (state == "valid" && at->ends <= now) at->ends = now + secret_life;
-    return state == "refused" || state == "expired" || state == "valid";
+    return change_state(impl_->what.secrets, state, [&](app_secret const& s) { return s.value == value; });
+}
+
+result<std::string> tenant::add_certificate(std::string_view pem, std::optional<time_point> ends) {
+    auto const own = certificate::from_pem(pem);
+    if (!own) return own.error();
+    std::scoped_lock const lock(impl_->mutex);
+    for (auto const& c : impl_->what.certificates)
+        if (c.own.der() == own->der()) return fail(errc::conflict, "the certificate is registered already");
+    impl_->what.certificates.push_back({.key_id = new_guid(), .own = *own, .ends = ends.value_or(own->ends())});
+    return own->thumbprint();
+}
+
+bool tenant::set_certificate(std::string const& thumbprint, std::string const& state) {
+    std::scoped_lock const lock(impl_->mutex);
+    return change_state(impl_->what.certificates, state,
+        [&](app_certificate const& c) { return iequals(c.own.thumbprint(), thumbprint); });
+}
+
+void tenant::set_mdm_urls(mdm_urls urls) {
+    std::scoped_lock const lock(impl_->mutex);
+    auto& now = impl_->what.urls;
+    if (!urls.terms_of_use.empty()) now.terms_of_use = std::move(urls.terms_of_use);
+    if (!urls.discovery.empty()) now.discovery = std::move(urls.discovery);
+    if (!urls.compliance.empty()) now.compliance = std::move(urls.compliance);
 }
 
 void tenant::set_roles(std::set<std::string> roles) {
@@ -202,7 +264,12 @@ std::vector<log_entry> tenant::log() const {
 }
 
 http::response tenant::impl::handle(http::request const& r) {
-    if (r.path.starts_with("/sim/")) return control(r);
+    auto const on_login = names(r, options.login_host), on_graph = names(r, options.graph_host);
+    auto const for_graph = r.path.starts_with("/v1.0/") || r.path.starts_with("/beta/");
+    auto const nothing_here = [] { return json_response(404, json::object{{"error", "not_found"}}); };
+    if (r.path.starts_with("/sim/")) return on_login || on_graph ? nothing_here() : control(r);
+    auto const& its_host = for_graph ? options.graph_host : options.login_host;
+    if (its_host.empty() ? on_login || on_graph : !names(r, its_host)) return nothing_here();
     std::optional<fault_rule> fault;
     {
         std::scoped_lock const lock(mutex);
@@ -224,11 +291,11 @@ http::response tenant::impl::handle(http::request const& r) {
             return {.status = fault->status, .headers = fault->headers, .body = fault->body};
         }
     }
-    if (r.path.starts_with("/v1.0/")) return graph_request(r);
+    if (for_graph) return graph_request(r);
     auto const cut = r.path.find('/', 1);
     if (cut != r.path.npos)
         return login(r, std::string_view(r.path).substr(1, cut - 1), std::string_view(r.path).substr(cut));
-    return json_response(404, json::object{{"error", "not_found"}});
+    return nothing_here();
 }
 
 }  // namespace mdmd::sim

@@ -1,5 +1,6 @@
-// A simulated Entra tenant on one HTTPS origin: OpenID metadata and keys, the token endpoint, the part of Graph that
-// an MDM calls, and an API under /sim/ that tests and the demo steer it by. Strict where Entra is strict.
+// A simulated Entra tenant on one HTTPS origin, or under the names of a cloud's hosts: OpenID metadata and keys, the
+// token endpoint, the part of Graph that an MDM calls, and an API under /sim/ that tests and the demo steer it by.
+// Strict where Entra is strict.
 #pragma once
 #include <boost/json.hpp>
 #include <filesystem>
@@ -22,7 +23,15 @@ struct tenant_options {
     std::string app_id = "https://mdm.contoso.com";
     std::vector<std::string> secrets;  // empty: one of ours, which secret() tells
     std::filesystem::path directory;   // tenant.json (0600) and tenant-ca.pem go there; empty: nowhere
+    // The names of a cloud's hosts, "login.microsoftonline.us". A host that is named serves its half alone, for
+    // requests whose Host is that name, on port 443 as far as addresses go: who calls it connects to the listener all
+    // the same. Empty: on localhost.
+    std::string login_host, graph_host;
+    mdm_urls urls;  // empty ones are made from app_id, as an administrator enters them
 };
+
+// A client secret that looks like Entra's; every one holds "s1mS3cret", so that a search finds any that leaked.
+std::string make_client_secret();
 
 // What a token shall say; see make() for what it says by itself.
 struct token_order {
@@ -46,7 +55,7 @@ struct log_entry {
     std::string what;  // "token", "graph"
     std::string method, path;
     int status = 0;
-    boost::json::value body;  // of a token request: its fields but the secret
+    boost::json::value body;  // of a token request: its fields but the credential, and key_id of the credential's
     std::string client_request_id;
 };
 boost::json::object as_json(log_entry const&);
@@ -62,8 +71,11 @@ public:
     void start();  // throws where the address cannot be had
     void stop();
 
-    std::string url() const;     // "https://localhost:PORT": login and Graph
-    std::string ca_pem() const;  // what to trust for it
+    std::string url() const;        // "https://localhost:PORT": the control API, and whatever has no host of its own
+    std::string login_url() const;  // url() or "https://LOGIN_HOST"
+    std::string graph_url() const;  // likewise
+    std::string address() const;    // "127.0.0.1:PORT", where all of them are served
+    std::string ca_pem() const;     // what to trust for it
     std::string control_token() const;
     std::string tenant_id() const;
     std::string client_id() const;
@@ -87,10 +99,16 @@ public:
 
     // A new current key; the previous one stays in the JWKS unless told otherwise. Returns the new kid.
     std::string rotate_keys(bool keep_previous = true);
-    void add_secret(std::string value, time_point ends);
+    std::string add_secret(std::string value, time_point ends);  // returns its key id
     // "valid", "refused", "expired", "removed". False: no such secret.
     bool set_secret(std::string const& value, std::string const& state);
+    // Registers a certificate with the application; returns its thumbprint, SHA-1 in upper-case hex. `ends`: another
+    // end than the certificate's own. Errors: malformed, conflict (registered already).
+    [[nodiscard]] result<std::string> add_certificate(std::string_view pem, std::optional<time_point> ends = {});
+    // As set_secret, by thumbprint in either case.
+    bool set_certificate(std::string const& thumbprint, std::string const& state);
     void set_roles(std::set<std::string>);  // of Graph tokens from now on
+    void set_mdm_urls(mdm_urls);            // empty ones stay
 
     void add_fault(fault_rule);
     void clear_faults();

@@ -54,8 +54,9 @@ http::response tenant::impl::control(http::request const& r) {
     }
 
     if (is("GET", "/sim/tenant"))
-        return json_response(200, json::object{{"url", origin}, {"tenant_id", options.tenant_id},
-                                      {"client_id", options.client_id}, {"app_id", options.app_id}});
+        return json_response(
+            200, json::object{{"url", origin}, {"login_url", login_origin}, {"graph_url", graph_origin},
+                     {"tenant_id", options.tenant_id}, {"client_id", options.client_id}, {"app_id", options.app_id}});
     if (is("POST", "/sim/users")) {
         auto made = self->add_user(text_or(o, "upn"), text_or(o, "display_name"), text_or(o, "id"));
         for (auto const& g : array_or_empty(o, "groups")) {
@@ -119,7 +120,21 @@ http::response tenant::impl::control(http::request const& r) {
                        : refused("no such secret, or state not valid|refused|expired|removed");
         auto const ends = parse_rfc3339(text_or(o, "ends", rfc3339(wall_clock() + std::chrono::hours(24 * 180))));
         if (!ends) return refused("ends: RFC 3339");
-        self->add_secret(value, *ends);
+        return json_response(201, json::object{{"key_id", self->add_secret(value, *ends)}});
+    }
+    if (is("POST", "/sim/certificates")) {
+        if (auto const state = text_of(o, "state"))
+            return self->set_certificate(text_or(o, "thumbprint"), *state)
+                       ? json_response(204, nullptr)
+                       : refused("no such certificate, or state not valid|refused|expired|removed");
+        std::optional<time_point> ends;
+        if (auto const given = text_of(o, "ends"); given && !(ends = parse_rfc3339(*given)))
+            return refused("ends: RFC 3339");
+        auto const added = self->add_certificate(text_or(o, "pem"), ends);
+        return added ? json_response(201, json::object{{"thumbprint", *added}}) : refused(added.error());
+    }
+    if (is("POST", "/sim/mdm-urls")) {
+        self->set_mdm_urls({text_or(o, "terms_of_use"), text_or(o, "discovery"), text_or(o, "compliance")});
         return json_response(204, nullptr);
     }
     if (is("POST", "/sim/roles")) {

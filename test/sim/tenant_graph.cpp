@@ -18,7 +18,7 @@ result<std::set<std::string>> tenant::impl::graph_roles(http::request const& r) 
     if (key == keys.end()) return fail(errc::unauthenticated, "Access token validation failure. Invalid signing key.");
     auto const claims = open_token(token, *key);
     if (!claims) return fail(errc::unauthenticated, "CompactToken validation failed. " + claims.error().detail);
-    if (text_or(*claims, "aud") != origin)
+    if (text_or(*claims, "aud") != graph_origin)
         return fail(errc::unauthenticated, "Access token validation failure. Invalid audience.");
     auto const now = to_ms(wall_clock()) / 1000;
     if (number_or(*claims, "exp", 0) <= now || number_or(*claims, "nbf", now + 1) > now)
@@ -48,12 +48,15 @@ http::response tenant::impl::graph_request(http::request const& r) {
     auto const roles = graph_roles(r);
     if (!roles) {
         auto reply = graph_error(401, "InvalidAuthenticationToken", roles.error().detail);
-        reply.headers.add("WWW-Authenticate", fmt::format("Bearer realm=\"\", authorization_uri=\"{}\"", origin));
+        reply.headers.add("WWW-Authenticate", fmt::format("Bearer realm=\"\", authorization_uri=\"{}\"", login_origin));
         return finished(std::move(reply));
     }
+    auto const beta = r.path.starts_with("/beta/");
+    std::string const root = beta ? "/beta" : "/v1.0";
     graph_context const context{.what = what,
         .client_id = options.client_id,
-        .graph_url = origin + "/v1.0",
+        .app_id = options.app_id,
+        .graph_url = graph_origin + root,
         .roles = *roles,
         .now = wall_clock()};
     auto const answer = [&](graph_call const& call) {
@@ -63,7 +66,7 @@ http::response tenant::impl::graph_request(http::request const& r) {
             entries.push_back({.at = wall_clock(),
                 .what = "graph",
                 .method = call.method,
-                .path = "/v1.0" + call.path,
+                .path = root + call.path,
                 .status = reply.status,
                 .body = body ? json::value(*body) : json::value(printable(call.body, 200)),
                 .client_request_id = client_id});
@@ -71,11 +74,12 @@ http::response tenant::impl::graph_request(http::request const& r) {
         return reply;
     };
     graph_call const call{.method = r.method,
-        .path = r.path.substr(std::string_view("/v1.0").size()),
+        .path = r.path.substr(root.size()),
         .query = r.query,
         .headers = r.headers,
-        .body = r.body};
-    if (call.path == "/$batch" || call.path == "/%24batch") {
+        .body = r.body,
+        .beta = beta};
+    if (!beta && (call.path == "/$batch" || call.path == "/%24batch")) {
         if (call.method != "POST") return finished(graph_error(405, "BadRequest", "$batch wants POST."));
         return finished(graph_batch(call, [&](graph_call const& inner) {
             // Members of a batch are refused and throttled one by one.

@@ -15,6 +15,16 @@ struct tenant::impl {
     // Login: OpenID metadata, keys, tokens. `rest` is the path behind /{tenant}. tenant_login.cpp
     http::response login(http::request const&, std::string_view tenant_segment, std::string_view rest);
     http::response token_endpoint(http::request const&, std::string_view tenant_segment);
+    // Whose credential a token request shows. Nothing: `refused` says why; its key may be known all the same.
+    struct credential {
+        std::string key_id;
+        bool certificate = false;
+        bool repeated = false;  // an assertion whose jti came before, which Entra takes
+        std::optional<http::response> refused;
+    };
+    credential check_secret(std::string const& value) const;
+    credential check_assertion(std::string const& jwt);
+    std::string issuer(bool v2) const;
     boost::json::array jwks(bool v2) const;
     result<std::string> make_locked(token_order const&);
 
@@ -26,7 +36,8 @@ struct tenant::impl {
     http::response control(http::request const&);
 
     tenant_options options;
-    std::string origin;  // https://localhost:PORT
+    std::string origin;                      // https://localhost:PORT
+    std::string login_origin, graph_origin;  // the same, or https://HOST
     std::string control_token;
     identity authority, server_identity;
     tenant* self = nullptr;
@@ -36,6 +47,7 @@ struct tenant::impl {
     std::vector<signing_key> keys;       // the current one first
     std::optional<signing_key> foreign;  // in no JWKS; made when it is first asked for
     std::vector<log_entry> entries;
+    std::set<std::string> assertion_ids;  // the jti of every one that was taken
     fault_list faults;
     std::unique_ptr<http::server> server;
 };
