@@ -77,6 +77,12 @@ struct fake_tenant {
     json::value token_refusal = nullptr;                                     // an object: answered with 401
     std::map<std::string, std::string> devices{{entra_device, "object-1"}};  // deviceId -> object id
     std::vector<http::response> patch_answers;                               // given before 204, first one first
+    std::map<std::string, int> refused_secrets;                              // client secret -> AADSTS code
+    std::vector<std::string> secrets_tried;                                  // in order
+    http::response application{403, {}, R"({"error":{"code":"Authorization_RequestDenied","message":"no"}})"};
+    int application_reads = 0;
+    int hook_status = 204;
+    std::vector<std::string> hook_bodies;  // of POSTs to https://hook.test
     struct write {
         std::string object_id, body;
         bool operator==(write const&) const = default;
@@ -103,7 +109,20 @@ struct fake_tenant {
         if (path.ends_with("/oauth2/v2.0/token")) {
             ++token_requests;
             if (token_refusal.is_object()) return http::response{401, {}, json::serialize(token_refusal)};
+            secrets_tried.emplace_back(find_parameter(parse_query(c.body, true), "client_secret").value_or(""));
+            if (auto const i = refused_secrets.find(secrets_tried.back()); i != refused_secrets.end())
+                return http::response{401, {},
+                    json::serialize(
+                        json::object{{"error", "invalid_client"}, {"error_codes", json::array{i->second}}})};
             return ok({{"token_type", "Bearer"}, {"expires_in", 3599}, {"access_token", "graph-token"}});
+        }
+        if (c.url.starts_with("https://hook.test")) {
+            hook_bodies.push_back(c.body);
+            return http::response{hook_status, {}, ""};
+        }
+        if (path.starts_with("/v1.0/applications(")) {
+            ++application_reads;
+            return application;
         }
         if (c.method == "GET" && path.starts_with("/v1.0/devices?")) {
             json::array found;
@@ -181,6 +200,9 @@ struct appliance_fixture {
     void report_now() { static_cast<void>(appliance->report.report_now().value()); }
     // What the timers do, once each.
     void timers() {
+        appliance->token.watch();
+        appliance->ends.refresh_if_due();
+        appliance->remind.tick();
         appliance->report.judge();
         appliance->report.tick();
     }
