@@ -450,16 +450,22 @@ TEST_CASE("version, tenant and issuer must fit each other and us, in every combi
         {"https://sts.chinacloudapi.cn/" + tenant + "/", ""}, {"https://login.microsoftonline.com/common/v2.0", ""},
         {issuer_v1.substr(0, issuer_v1.size() - 1), ""}, {issuer_v2 + "/", ""},
         {changed(issuer_v1, "https", "http"), ""}, {changed(issuer_v1, "sts", "STS"), ""}, {tenant, ""}};
-    for (std::string const version : {"1.0", "2.0"}) {
-        auto const& good = version == "1.0" ? good_v1 : good_v2;
-        for (auto const& in : {tenant, other_tenant, std::string("00000000-0000-0000-0000-000000000000")})
-            for (auto const& [issuer, fits] : issuers) {
-                INFO("version " << version << ", tenant " << in << ", issuer " << issuer);
-                auto const payload = with(with(good, "tid", "\"" + in + "\""), "iss", "\"" + issuer + "\"");
-                CHECK(verdict(signer().token(good_header, payload)) ==
-                      (in == tenant && fits == version ? accepted : unauthenticated));
-            }
-    }
+    entra::key_set const listed = tenant_keys();
+    auto free = tenant_keys();  // keys without issuers, under metadata for all tenants
+    free.keys["k1"] = {{"k1", signer().public_key(), ""}};
+    free.issuer_v1 = "https://sts.windows.net/{tenantid}/";
+    free.issuer_v2 = issuer_template;
+    for (auto const& keys : {listed, free})
+        for (std::string const version : {"1.0", "2.0"}) {
+            auto const& good = version == "1.0" ? good_v1 : good_v2;
+            for (auto const& in : {tenant, other_tenant, std::string("00000000-0000-0000-0000-000000000000")})
+                for (auto const& [issuer, fits] : issuers) {
+                    INFO("version " << version << ", tenant " << in << ", issuer " << issuer);
+                    auto const payload = with(with(good, "tid", "\"" + in + "\""), "iss", "\"" + issuer + "\"");
+                    CHECK(verdict(signer().token(good_header, payload), keys) ==
+                          (in == tenant && fits == version ? accepted : unauthenticated));
+                }
+        }
     run({
         {"a v1 token that says 2.0", signed_v1(with(good_v1, "ver", R"("2.0")")), unauthenticated},
         {"a v2 token that says 1.0", signed_v2(with(good_v2, "ver", R"("1.0")")), unauthenticated},
