@@ -224,4 +224,8 @@ std::optional<std::chrono::milliseconds> retry_after(http::response const& answe
     return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
 }
 
+std::optional<time_point> date_of(http::response const& answer) {
+    return parse_http_date(trim(answer.headers.get("Date").value_or("")));
+}
+
 }  // namespace mdmd::entra

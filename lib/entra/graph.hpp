@@ -119,5 +119,7 @@ struct graph_error {
 graph_error parse_graph_error(http::response const&);
 // Retry-After in seconds, fractions included, or as an HTTP date; at most a day.
 std::optional<std::chrono::milliseconds> retry_after(http::response const&, time_point now);
+// What the server's clock said when it answered, in whole seconds; nullopt where it did not tell.
+std::optional<time_point> date_of(http::response const&);
 
 }  // namespace mdmd::entra

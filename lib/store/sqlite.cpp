@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <map>
 
+#include "store/check.hpp"
 #include "store/database.hpp"
 #include "store/schema.hpp"
 
@@ -204,6 +205,42 @@ private:
 };
 
 }  // namespace
+
+result<void> check_database(std::filesystem::path const& file) {
+    constexpr int primary_code = 0xff;  // the lowest byte of an extended code
+    std::error_code failure;
+    if (!std::filesystem::exists(file, failure))
+        return failure ? fail(errc::forbidden, fmt::format("{}: {}", file.string(), failure.message()))
+                       : fail(errc::not_found, fmt::format("there is no {}", file.string()));
+    if (::access(file.c_str(), R_OK) != 0)
+        return fail(errc::forbidden, fmt::format("{}: {}", file.string(), std::generic_category().message(errno)));
+    try {
+        sqlite_connection db(file, true);
+        auto const number = [&](char const* sql) {
+            auto const r = db.query(sql);
+            return r->next() ? r->integer(0) : 0;
+        };
+        auto const id = number("PRAGMA application_id");
+        if (id != 0 && id != application_id) return fail(errc::conflict, "it is not a database of mdmd");
+        auto const known = static_cast<std::int64_t>(migrations().size());
+        if (auto const at = number("PRAGMA user_version"); at > known)
+            return fail(errc::conflict, fmt::format("it has schema version {}, this mdmd knows {}", at, known));
+        auto const found = db.query("PRAGMA quick_check(1)");
+        auto const said = found->next() ? found->text(0) : std::string("no answer");
+        if (said == "ok") return {};
+        return fail(errc::malformed, said);
+    } catch (store_error const& e) {
+        switch (e.code & primary_code) {
+            case SQLITE_CORRUPT:
+            case SQLITE_NOTADB: return fail(errc::malformed, e.what());
+            case SQLITE_CANTOPEN:
+            case SQLITE_PERM:
+            case SQLITE_READONLY:
+            case SQLITE_AUTH: return fail(errc::forbidden, e.what());
+            default: return fail(errc::unavailable, e.what());
+        }
+    }
+}
 
 std::unique_ptr<engine> sqlite_engine(std::filesystem::path const& file) { return std::make_unique<sqlite>(file); }
 
