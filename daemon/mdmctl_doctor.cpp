@@ -1,8 +1,190 @@
 // mdmctl doctor: is the whole installation as it must be. Works whether or not the daemon runs.
+#include <netdb.h>
+#include <sys/socket.h>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "config/load.hpp"
+#include "core/text.hpp"
 #include "daemon/mdmctl.hpp"
+#include "http/server.hpp"
+#include "service/doctor.hpp"
+#include "version.hpp"
 
 namespace mdmd::ctl {
+namespace {
 
-void add_doctor(CLI::App&, command_line&) {}
+using namespace std::chrono_literals;
+using service::check;
+using service::verdict;
+
+constexpr auto patience = 5s;
+
+char const* name(verdict v) {
+    switch (v) {
+        case verdict::ok: return "ok";
+        case verdict::warn: return "warn";
+        case verdict::fail: return "fail";
+    }
+    return "";
+}
+
+// All names at once. The system's look-up cannot be interrupted: it is left behind where it takes too long.
+std::map<std::string, std::string> look_up(std::vector<std::string> const& names) {
+    struct shared {
+        std::mutex mutex;
+        std::condition_variable change;
+        std::map<std::string, std::string> found;
+    };
+    auto const all = std::make_shared<shared>();
+    for (auto const& host : names)
+        std::thread([all, host] {
+            addrinfo wanted{};
+            wanted.ai_socktype = SOCK_STREAM;
+            addrinfo* got = nullptr;
+            int const code = ::getaddrinfo(host.c_str(), nullptr, &wanted, &got);
+            if (got) ::freeaddrinfo(got);
+            std::scoped_lock const lock(all->mutex);
+            all->found[host] = code == 0 ? "" : ::gai_strerror(code);
+            all->change.notify_all();
+        }).detach();
+    std::unique_lock lock(all->mutex);
+    all->change.wait_for(lock, patience, [&] { return all->found.size() == names.size(); });
+    auto out = all->found;
+    for (auto const& host : names) out.try_emplace(host, "the name servers do not answer");
+    return out;
+}
+
+result<service::daemon_answer> ask_daemon(std::filesystem::path const& socket) {
+    http::client client({.unix_socket = socket});
+    auto const got = client.send(
+        {.method = "GET", .url = "http://localhost/status", .headers = {}, .body = {}, .timeout = patience});
+    if (!got) return fail(errc::unavailable, fmt::format("mdmd does not answer at {}", socket.string()));
+    boost::system::error_code bad;
+    auto const value = json::parse(got->body, bad);
+    auto const text = [](json::value const* v) { return v && v->is_string() ? std::string(v->as_string()) : ""; };
+    if (bad || got->status != 200 || !value.is_object())
+        return fail(errc::unavailable, fmt::format("what answers at {} is not mdmd", socket.string()));
+    auto const& o = value.as_object();
+    auto const* report = o.if_contains("report");
+    return service::daemon_answer{text(o.if_contains("version")),
+        text(report && report->is_object() ? report->as_object().if_contains("last_error") : nullptr)};
+}
+
+// The way out that the daemon takes. Throws where ca_file holds no certificates.
+http::transport way_out(config::settings const& s) {
+    std::optional<http::proxy> proxy;
+    if (auto const& p = s.entra.proxy) proxy = http::proxy{p->host, p->port, p->credentials};
+    auto const client = std::make_shared<http::client>(http::client_options{
+        .extra_roots_pem = s.entra.ca_pem, .proxy = std::move(proxy), .user_agent = "mdmd/" MDMD_VERSION});
+    return [client](http::call const& c) { return client->send(c); };
+}
+
+// A daemon that systemd runs has its credentials where root can read them too.
+config::environment environment() {
+    auto env = config::from_process();
+    constexpr char const* of_service = "/run/credentials/mdmd.service";
+    std::error_code ignored;
+    if (env.credentials_directory.empty() && std::filesystem::exists(of_service, ignored))
+        env.credentials_directory = of_service;
+    return env;
+}
+
+std::string remedy_of(config::problem const& p) {
+    if (p.line == 0 && p.key.empty()) return "Write it with `mdmctl init`, or name it with --config.";
+    if (p.text.find("systemd credential 'entra-key', got none") != p.text.npos)
+        return "Give the key; where it is a systemd credential, run `mdmctl doctor` as root while mdmd runs.";
+    return "Correct it as docs/settings.md says, then reload mdmd.";
+}
+
+// "expected …, got mode 0644 (chmod 640 FILE)", as the configuration says it of a key file.
+std::optional<std::string> chmod_of(std::string_view text) {
+    auto const at = text.find("(chmod ");
+    if (at == text.npos) return std::nullopt;
+    auto const command = text.substr(at + 1);
+    return std::string(command.substr(0, command.find(')')));
+}
+
+// What is wrong with the files that the configuration names, as mdmd finds at its start.
+std::vector<config::problem> check_files(config::settings const& s) {
+    std::vector<config::problem> out;
+    auto const check_pair = [&](char const* key, config::position at, std::string const& pem, secret const& key_pem) {
+        if (pem.empty()) return;
+        if (auto const tls = http::make_tls({pem, key_pem, ""}); !tls)
+            out.push_back({s.file, at.line, at.column, key,
+                fmt::format("expected the private key of the certificate, got: {}", tls.error().detail)});
+    };
+    check_pair("server.tls_key", s.server.tls_key_at, s.server.certificate_pem, s.server.key_pem);
+    check_pair("admin.tls_key", s.admin.tls_key_at, s.admin.certificate_pem, s.admin.key_pem);
+    try {
+        static_cast<void>(way_out(s));
+    } catch (std::exception const& e) {
+        out.push_back({s.file, s.entra.ca_file_at.line, s.entra.ca_file_at.column, "entra.ca_file",
+            fmt::format("expected certificates in PEM, got: {}", e.what())});
+    }
+    return out;
+}
+
+std::vector<check> diagnose(command_line const& line) {
+    std::vector<check> all;
+    auto loaded = config::load_settings(line.config_file, environment());
+    if (loaded.value) loaded.problems = check_files(*loaded.value);
+    for (auto const& p : loaded.problems) {
+        auto const command = chmod_of(p.text);
+        all.push_back({"config", verdict::fail, p.line_text(), command ? *command : remedy_of(p)});
+        if (command) all.push_back({"file_modes", verdict::fail, p.key + ": " + p.text, *command});
+    }
+    if (!loaded.problems.empty()) {
+        all.push_back(
+            {"skipped", verdict::warn, "the other checks take a configuration without mistakes, and were not made",
+                "Correct the configuration, then run `mdmctl doctor` again."});
+        return all;
+    }
+    auto const& s = *loaded.value;
+    for (auto const& w : loaded.warnings)
+        all.push_back({"config", verdict::warn, w, "See docs/settings.md for the place where it is better kept."});
+    if (loaded.warnings.empty()) all.push_back({"config", verdict::ok, s.file.string() + " is without mistakes", ""});
+    system_clock const time;
+    auto const rest = service::examine(s,
+        {.time = time,
+            .out = way_out(s),
+            .look_up = look_up,
+            .daemon =
+                [&] { return ask_daemon(line.socket.empty() ? s.admin.socket : std::filesystem::path(line.socket)); },
+            .version = MDMD_VERSION,
+            .trusted_pem = ""});
+    all.insert(all.end(), rest.begin(), rest.end());
+    return all;
+}
+
+int doctor(command_line const& line) {
+    auto const all = diagnose(line);
+    json::array rows;
+    bool failed = false;
+    for (auto const& c : all) {
+        failed = failed || c.result == verdict::fail;
+        auto const detail = printable(c.detail, 2048), remedy = printable(c.remedy, 2048);
+        if (line.as_json) {
+            rows.push_back(json::object{{"name", c.name}, {"result", name(c.result)}, {"detail", detail},
+                {"remedy", remedy.empty() ? json::value(nullptr) : json::value(remedy)}});
+            continue;
+        }
+        fmt::print("{:<4}  {:<15}  {}\n", name(c.result), c.name, detail);
+        if (!remedy.empty()) fmt::print("      {}\n", remedy);
+    }
+    if (line.as_json) fmt::print("{}\n", json::serialize(json::object{{"checks", std::move(rows)}}));
+    std::fflush(stdout);
+    return failed ? 1 : 0;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, command_line& line) {
+    app.add_subcommand("doctor", "Check the whole installation; exit code 1 where something fails")->callback([&line] {
+        line.run = [&line] { return doctor(line); };
+    });
+}
 
 }  // namespace mdmd::ctl
