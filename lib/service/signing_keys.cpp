@@ -39,6 +39,11 @@ void signing_keys::forget() {
     ++generation_;
 }
 
+void signing_keys::retry_now() {
+    std::scoped_lock const lock(mutex_);
+    policy_ = {};
+}
+
 void signing_keys::refresh_if_due() {
     std::unique_lock const one(fetching_, std::try_to_lock);
     if (!one) return;

@@ -27,6 +27,7 @@ public:
     bool attempted() const;  // the first attempt to get keys has ended, whatever its result
     // Another tenant or login host: what is known is of no more use.
     void forget();
+    void retry_now();  // the way to Entra may have changed: no back-off is waited for
 
 private:
     std::shared_ptr<entra::key_set const> snapshot() const;

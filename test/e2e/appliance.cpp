@@ -53,11 +53,16 @@ void appliance::configure(settings const& more) {
     auto all = settings_;
     for (auto const& [key, value] : more) all[key] = value;
     std::map<std::string, std::string> sections;
+    std::string top;
     for (auto const& [key, value] : all) {
+        if (value.empty()) continue;
         auto const dot = key.find('.');
-        if (!value.empty()) sections[key.substr(0, dot)] += fmt::format("  {}: {}\n", key.substr(dot + 1), value);
+        if (dot == key.npos)
+            top += fmt::format("{}: {}\n", key, value);
+        else
+            sections[key.substr(0, dot)] += fmt::format("  {}: {}\n", key.substr(dot + 1), value);
     }
-    std::string text;
+    auto text = top;
     for (auto const& [name, lines] : sections) text += name + ":\n" + lines;
     write("config.yaml", text);
 }
@@ -147,7 +152,7 @@ http::response appliance::admin(std::string const& path) const {
         .value();
 }
 
-world::world(settings more) : tenant(sim::tenant_options{.app_id = public_url}) {
+world::world(settings more, sim::tenant_options options) : tenant(std::move(options)) {
     tenant.start();
     app.emplace(tenant, std::move(more));
 }
@@ -196,6 +201,16 @@ sim::entra_device world::registered(std::string const& entra_device_id) const {
     for (auto const& d : tenant.devices())
         if (d.device_id == entra_device_id) return d;
     throw std::runtime_error("the tenant has no such device");
+}
+
+void write_mode_rule(appliance const& a) {
+    a.write("policies.d/mode.yaml",
+        fmt::format("name: mode\ncompliance:\n  rules:\n    - {{ uri: {}, op: eq, value: 0 }}\n", mode_uri));
+}
+
+void check_in(world& w, sim::device& d, bool compliant) {
+    d.tree().set(mode_uri, {"int", compliant ? "0" : "1", "G"});
+    require_clean(d.sync(w.sync()));
 }
 
 std::unique_ptr<sim::device> joined(world& w, std::string const& name, std::string const& upn, bool corporate) {

@@ -26,8 +26,8 @@ inline constexpr char policy_url[] = "https://mdm.contoso.test/EnrollmentServer/
 inline constexpr char enrollment_url[] = "https://mdm.contoso.test/EnrollmentServer/Enrollment.svc";
 inline constexpr char session_url[] = "https://mdm.contoso.test:8443/ManagementServer/MDM.svc";
 
-// Keys of config.yaml and their values as YAML: "log.level" -> "trace". Laid over those the tests need; an empty value
-// leaves the key out.
+// Keys of config.yaml and their values as YAML: "log.level" -> "trace", "key_reminders" -> "[30d]". Laid over those the
+// tests need; an empty value leaves the key out.
 using settings = std::map<std::string, std::string>;
 
 class appliance {
@@ -75,7 +75,7 @@ private:
 
 // A tenant and an appliance that knows it.
 struct world {
-    explicit world(settings = {});
+    explicit world(settings = {}, sim::tenant_options = {.app_id = public_url});
 
     sim::tenant_access access() const;
     // For a user, who is added where the tenant does not know the name.
@@ -90,6 +90,12 @@ struct world {
     sim::tenant tenant;
     std::optional<appliance> app;  // there from the beginning, not started
 };
+
+// A policy whose one rule is that `mode_uri` is 0: a device is compliant as its tree says.
+inline constexpr char mode_uri[] = "./Vendor/MSFT/DeviceStatus/OS/Mode";
+void write_mode_rule(appliance const&);
+// The device answers so in a session.
+void check_in(world&, sim::device&, bool compliant);
 
 // A device that has joined, or an exception that says why it did not.
 std::unique_ptr<sim::device> joined(world&, std::string const& name, std::string const& upn, bool corporate = true);
