@@ -25,6 +25,18 @@ std::map<std::string, std::uint16_t> read_ports(std::string_view log) {
     return ports;
 }
 
+// Every secret that the simulated tenant makes holds this.
+void check_no_secret(std::string const& text) {
+    auto const at = text.find("s1mS3cret");
+    INFO("a secret is shown: " << (at == text.npos ? "" : text.substr(at > 100 ? at - 100 : 0, 120)));
+    CHECK(at == text.npos);
+}
+
+finished checked(finished f) {
+    check_no_secret(f.out + f.err);
+    return f;
+}
+
 }  // namespace
 
 appliance::appliance(sim::tenant const& t, settings more)
@@ -67,6 +79,8 @@ void appliance::configure(settings const& more) {
     write("config.yaml", text);
 }
 
+appliance::~appliance() { check_no_secret(log()); }
+
 void appliance::start() {
     auto const seen = log().size();
     ports_.clear();
@@ -102,13 +116,13 @@ void appliance::kill9() {
 void appliance::reload() { daemon_->signal(SIGHUP); }
 
 finished appliance::check_config() const {
-    return run({MDMD_BIN, "--config", config_file().string(), "--check-config"});
+    return checked(run({MDMD_BIN, "--config", config_file().string(), "--check-config"}));
 }
 
 finished appliance::mdmctl(std::vector<std::string> arguments) const {
     std::vector<std::string> command{MDMCTL_BIN, "--config", config_file().string()};
     command.insert(command.end(), arguments.begin(), arguments.end());
-    return run(command);
+    return checked(run(command));
 }
 
 boost::json::value appliance::ask(std::vector<std::string> arguments) const {

@@ -36,6 +36,9 @@ public:
     explicit appliance(sim::tenant const&, settings = {});
     appliance(appliance const&) = delete;
     appliance& operator=(appliance const&) = delete;
+    // A check of every test: none of the simulated tenant's secrets is in the log; nor is one in what mdmctl and
+    // mdmd --check-config print.
+    ~appliance();
 
     // Starts mdmd and waits until /readyz says so. New ports each time. Throws, with the log's end, where it does not.
     void start();

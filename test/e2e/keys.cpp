@@ -53,15 +53,6 @@ std::size_t token_requests(e2e::world& w) {
     return n;
 }
 
-// What no output may hold.
-void check_secrets(e2e::world& w, std::string const& said) {
-    for (auto const& t : {w.app->log(), said}) {
-        auto const at = t.find("s1mS3cret");
-        INFO("found: " << (at == t.npos ? "" : t.substr(at > 100 ? at - 100 : 0, 120)));
-        CHECK(at == t.npos);
-    }
-}
-
 }  // namespace
 
 TEST_CASE("a key is rolled over under a steady load: no report is lost, none is over an interval late", "[e2e]") {
@@ -94,7 +85,6 @@ TEST_CASE("a key is rolled over under a steady load: no report is lost, none is 
         auto const from = turns.load();
         return e2e::becomes_true(90s, [&] { return turns >= from + 2; });
     };
-    std::string said;
     CHECK(some_turns());
 
     // The successor is staged and proven while the old key still works; then the old one ends; then it is promoted.
@@ -110,7 +100,6 @@ TEST_CASE("a key is rolled over under a steady load: no report is lost, none is 
     auto const status = w.app->mdmctl({"key", "status"});
     CHECK_THAT(status.out, Catch::Contains("AADSTS7000222"));
     auto const promoted = w.app->mdmctl({"key", "promote"});
-    said += status.out + promoted.out + promoted.err;
     CAPTURE(promoted.err);
     CHECK(promoted.code == 0);
     CHECK_FALSE(std::filesystem::exists(w.app->file("entra.next.key")));
@@ -125,7 +114,6 @@ TEST_CASE("a key is rolled over under a steady load: no report is lost, none is 
     w.app->write("entra.next.key", third + "\n");
     auto const again = w.app->mdmctl({"key", "promote", "--json"});
     CHECK(again.code == 0);
-    said += again.out;
     w.tenant.set_secret(second, "removed");
     end_token(w);
     CHECK(some_turns());
@@ -137,7 +125,6 @@ TEST_CASE("a key is rolled over under a steady load: no report is lost, none is 
     CHECK(lost.empty());
     CHECK(slowest < 2 * interval + 2s);  // and the sessions themselves
     CHECK(w.app->stop() == 0);
-    check_secrets(w, said);
 }
 
 TEST_CASE("certificates are rolled over as secrets are, and a secret gives way to a certificate", "[e2e]") {
@@ -229,7 +216,6 @@ TEST_CASE("the only key ends: reports wait, the remedy is told, and either repai
     CHECK(graph_says(w, *d, false, 10s));
     CHECK(key_is(w, "ok", by_successor ? "next" : "current"));
     CHECK(w.app->stop() == 0);
-    check_secrets(w, status.as_object().empty() ? "" : tested.out + tested.err);
 }
 
 TEST_CASE("storms of 429 and 503 are waited out, and nothing is lost in them", "[e2e]") {

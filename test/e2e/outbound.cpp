@@ -76,7 +76,6 @@ TEST_CASE("a proxy that needs credentials gets them, and says what is wrong when
         CHECK_THAT(tested.out, Catch::Contains(said));
     }
     CHECK(w.app->stop() == 0);
-    CHECK_THAT(w.app->log(), !Catch::Contains("s1mS3cret"));
 }
 
 TEST_CASE("a proxy that looks into TLS is trusted with its root, and with nothing less", "[e2e]") {
