@@ -1,6 +1,7 @@
 // mdmctl init: the first config.yaml, from what the Entra portal gives.
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -401,6 +402,7 @@ std::vector<std::string> verify(std::string const& yaml, fs::path const& file, b
 }
 
 int init(command_line const& line, given o) {
+    ::prctl(PR_SET_DUMPABLE, 0);  // keys are in this process's memory: it leaves no core behind
     bool const config_named = o.config_option && o.config_option->count() > 0;
     fs::path const file = fs::absolute(
         config_named || o.directory.empty() ? fs::path(line.config_file) : fs::path(o.directory) / "config.yaml")

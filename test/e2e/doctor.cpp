@@ -35,7 +35,8 @@ diagnosis examine(e2e::world const& w) {
     d.text = plain.out + plain.err + machine.out + machine.err;
     CHECK(plain.code == machine.code);
     CHECK(plain.err == "");
-    for (auto const& c : json::parse(machine.out).at("checks").as_array()) {
+    auto const said = json::parse(machine.out);
+    for (auto const& c : said.at("checks").as_array()) {
         auto const& o = c.as_object();
         auto const rank = [](json::object const& one) {
             return one.at("result") == "fail" ? 2 : one.at("result") == "warn" ? 1 : 0;
@@ -268,8 +269,8 @@ TEST_CASE("mdmctl init tells programs what it wrote, and takes the key from a fi
         CAPTURE(got.err);
         REQUIRE(got.code == 0);
         auto const said = json::parse(got.out);
-        CHECK(said.at("config") == (place / "config.yaml").string());
-        CHECK(said.at("key_file") == (place / "entra.key").string());
+        CHECK(said.at("config").as_string() == (place / "config.yaml").string());
+        CHECK(said.at("key_file").as_string() == (place / "entra.key").string());
         CHECK(said.at("urls").at("terms_of_use") == e2e::terms_url);
         CHECK(said.at("urls").at("discovery") == e2e::discovery_url);
         CHECK(said.at("urls").at("compliance") == "https://mdm.contoso.test/compliance");
