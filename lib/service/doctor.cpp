@@ -469,7 +469,9 @@ void examination::key_end() {
         }
     if (!ends)
         return warn(name, fmt::format("the key's end is not known: {}", problem),
-            "Grant the application Application.Read.All with admin consent, or set entra.key_expires.");
+            token_ && graph_answers_
+                ? "Grant the application Application.Read.All with admin consent, or set entra.key_expires."
+                : "See the checks `login`, `key` and `graph`, or set entra.key_expires.");
     auto const left = *ends - now_;
     auto const when = fmt::format("{} (from {})", rfc3339(*ends), source);
     if (left <= 0ms) return fail(name, fmt::format("the key has ended {}", when), renew);
