@@ -7,10 +7,9 @@
 #include <mutex>
 #include <thread>
 
-#include "config/load.hpp"
 #include "core/text.hpp"
+#include "daemon/configuration.hpp"
 #include "daemon/mdmctl.hpp"
-#include "http/server.hpp"
 #include "service/doctor.hpp"
 #include "version.hpp"
 
@@ -74,25 +73,6 @@ result<service::daemon_answer> ask_daemon(std::filesystem::path const& socket) {
         text(report && report->is_object() ? report->as_object().if_contains("last_error") : nullptr)};
 }
 
-// The way out that the daemon takes. Throws where ca_file holds no certificates.
-http::transport way_out(config::settings const& s) {
-    std::optional<http::proxy> proxy;
-    if (auto const& p = s.entra.proxy) proxy = http::proxy{p->host, p->port, p->credentials};
-    auto const client = std::make_shared<http::client>(http::client_options{
-        .extra_roots_pem = s.entra.ca_pem, .proxy = std::move(proxy), .user_agent = "mdmd/" MDMD_VERSION});
-    return [client](http::call const& c) { return client->send(c); };
-}
-
-// A daemon that systemd runs has its credentials where root can read them too.
-config::environment environment() {
-    auto env = config::from_process();
-    constexpr char const* of_service = "/run/credentials/mdmd.service";
-    std::error_code ignored;
-    if (env.credentials_directory.empty() && std::filesystem::exists(of_service, ignored))
-        env.credentials_directory = of_service;
-    return env;
-}
-
 std::string remedy_of(config::problem const& p) {
     if (p.line == 0 && p.key.empty()) return "Write it with `mdmctl init`, or name it with --config.";
     if (p.text.find("systemd credential 'entra-key', got none") != p.text.npos)
@@ -108,30 +88,9 @@ std::optional<std::string> chmod_of(std::string_view text) {
     return std::string(command.substr(0, command.find(')')));
 }
 
-// What is wrong with the files that the configuration names, as mdmd finds at its start.
-std::vector<config::problem> check_files(config::settings const& s) {
-    std::vector<config::problem> out;
-    auto const check_pair = [&](char const* key, config::position at, std::string const& pem, secret const& key_pem) {
-        if (pem.empty()) return;
-        if (auto const tls = http::make_tls({pem, key_pem, ""}); !tls)
-            out.push_back({s.file, at.line, at.column, key,
-                fmt::format("expected the private key of the certificate, got: {}", tls.error().detail)});
-    };
-    check_pair("server.tls_key", s.server.tls_key_at, s.server.certificate_pem, s.server.key_pem);
-    check_pair("admin.tls_key", s.admin.tls_key_at, s.admin.certificate_pem, s.admin.key_pem);
-    try {
-        static_cast<void>(way_out(s));
-    } catch (std::exception const& e) {
-        out.push_back({s.file, s.entra.ca_file_at.line, s.entra.ca_file_at.column, "entra.ca_file",
-            fmt::format("expected certificates in PEM, got: {}", e.what())});
-    }
-    return out;
-}
-
 std::vector<check> diagnose(command_line const& line) {
     std::vector<check> all;
-    auto loaded = config::load_settings(line.config_file, environment());
-    if (loaded.value) loaded.problems = check_files(*loaded.value);
+    auto const loaded = daemon::load_configuration(line.config_file, daemon::environment_of_service());
     for (auto const& p : loaded.problems) {
         auto const command = chmod_of(p.text);
         all.push_back({"config", verdict::fail, p.line_text(), command ? *command : remedy_of(p)});
@@ -143,14 +102,14 @@ std::vector<check> diagnose(command_line const& line) {
                 "Correct the configuration, then run `mdmctl doctor` again."});
         return all;
     }
-    auto const& s = *loaded.value;
+    auto const& s = loaded.value->settings;
     for (auto const& w : loaded.warnings)
         all.push_back({"config", verdict::warn, w, "See docs/settings.md for the place where it is better kept."});
     if (loaded.warnings.empty()) all.push_back({"config", verdict::ok, s.file.string() + " is without mistakes", ""});
     system_clock const time;
     auto const rest = service::examine(s,
         {.time = time,
-            .out = way_out(s),
+            .out = daemon::way_out(s, {}),
             .look_up = look_up,
             .daemon =
                 [&] { return ask_daemon(line.socket.empty() ? s.admin.socket : std::filesystem::path(line.socket)); },

@@ -8,6 +8,7 @@
 
 #include "config/load.hpp"
 #include "core/text.hpp"
+#include "daemon/configuration.hpp"
 #include "daemon/mdmctl.hpp"
 
 namespace mdmd::ctl {
@@ -90,7 +91,7 @@ void replace_file(std::filesystem::path const& file, std::string_view content) {
 }
 
 config::settings load(command_line const& line) {
-    auto loaded = config::load_settings(line.config_file, config::from_process());
+    auto loaded = config::load_settings(line.config_file, daemon::environment_of_service());
     if (!loaded.value) throw refused(loaded.problems.front().line_text());
     return std::move(*loaded.value);
 }

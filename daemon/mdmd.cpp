@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "config/load.hpp"
+#include "daemon/configuration.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/systemd.hpp"
 #include "http/client.hpp"
@@ -25,56 +25,8 @@ using namespace std::chrono_literals;
 constexpr auto stop_grace = 10s;
 constexpr char admin_site[] = "admin.";  // no host's name: new certificates of public names must not reach it
 
-struct loaded_configuration {
-    std::shared_ptr<service::configuration const> value;  // nullptr: there are problems
-    std::vector<std::string> problems;
-    std::vector<std::string> warnings;
-};
-
-http::tls_identity public_identity(config::settings const& s) {
-    return {s.server.certificate_pem, s.server.key_pem, ""};
-}
-
-// The way out: one client for all calls to Entra and Graph.
-http::transport way_out(config::settings const& s, std::stop_token stop) {
-    std::optional<http::proxy> proxy;
-    if (auto const& p = s.entra.proxy) proxy = http::proxy{p->host, p->port, p->credentials};
-    auto const client = std::make_shared<http::client>(http::client_options{.extra_roots_pem = s.entra.ca_pem,
-        .proxy = std::move(proxy),
-        .user_agent = "mdmd/" MDMD_VERSION,
-        .stop = std::move(stop)});
-    return [client](http::call const& c) { return client->send(c); };
-}
-
-loaded_configuration load(std::filesystem::path const& file) {
-    loaded_configuration got;
-    auto settings = config::load_settings(file, config::from_process());
-    got.warnings = settings.warnings;
-    for (auto const& p : settings.problems) got.problems.push_back(p.line_text());
-    if (!settings.value) return got;
-    auto const check_pair = [&](std::string const& key, config::position at, http::tls_identity const& identity) {
-        if (identity.certificate_pem.empty()) return;
-        if (auto const tls = http::make_tls(identity); !tls)
-            got.problems.push_back(config::problem{file, at.line, at.column, key,
-                fmt::format("expected the private key of the certificate, got: {}", tls.error().detail)}
-                                       .line_text());
-    };
-    auto const& s = *settings.value;
-    check_pair("server.tls_key", s.server.tls_key_at, public_identity(s));
-    try {
-        static_cast<void>(way_out(s, {}));
-    } catch (std::exception const& e) {
-        got.problems.push_back(config::problem{file, s.entra.ca_file_at.line, s.entra.ca_file_at.column,
-            "entra.ca_file", fmt::format("expected certificates in PEM, got: {}", e.what())}
-                                   .line_text());
-    }
-    check_pair("admin.tls_key", s.admin.tls_key_at, {s.admin.certificate_pem, s.admin.key_pem, ""});
-    auto policies = config::load_policies(settings.value->policies_dir);
-    for (auto const& p : policies.problems) got.problems.push_back(p.line_text());
-    if (!got.problems.empty()) return got;
-    got.value = std::make_shared<service::configuration const>(
-        service::configuration{std::move(*settings.value), std::move(*policies.value)});
-    return got;
+daemon::loaded_configuration load(std::filesystem::path const& file) {
+    return daemon::load_configuration(file, config::from_process());
 }
 
 void configure_log(config::settings const& s) {
@@ -134,12 +86,12 @@ class running {
 public:
     explicit running(std::shared_ptr<service::configuration const> const& config)
         : db_(store::sqlite_engine(config->settings.storage.path)),
-          appliance_(db_, time_, config, way_out(config->settings, stopping_.get_token())),
+          appliance_(db_, time_, config, daemon::way_out(config->settings, stopping_.get_token())),
           server_(std::max(1U, std::thread::hardware_concurrency()),
               std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
         auto const& s = config->settings;
-        http::site public_site{
-            s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
+        http::site public_site{s.server.public_url.host, http::make_tls(daemon::public_identity(s)).value(),
+            daemon::public_routes(appliance_)};
         http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
             daemon::management_routes(appliance_)};
         if (s.server.listen == s.server.management_listen && s.server.listen.port != 0) {
@@ -148,9 +100,8 @@ public:
             listen("public", s.server.listen, {public_site});
             listen("management", s.server.management_listen, {management_site});
         }
-        auto const admin_tls = s.admin.certificate_pem.empty()
-                                   ? nullptr
-                                   : http::make_tls({s.admin.certificate_pem, s.admin.key_pem, ""}).value();
+        auto const admin_tls =
+            s.admin.certificate_pem.empty() ? nullptr : http::make_tls(daemon::admin_identity(s)).value();
         listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_)}});
         server_.listen_unix(s.admin.socket, 0660,
             daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now(), [] { ::kill(::getpid(), SIGHUP); }}));
@@ -172,7 +123,7 @@ public:
     void reload(std::filesystem::path const& file) {
         auto const got = load(file);
         for (auto const& w : got.warnings) log::warning("configuration", {{"warning", w}});
-        for (auto const& p : got.problems) log::error("configuration not taken", {{"problem", p}});
+        for (auto const& p : got.problems) log::error("configuration not taken", {{"problem", p.line_text()}});
         if (!got.value) return;
         auto const before = appliance_.ctx.config();
         auto const& a = before->settings;
@@ -197,12 +148,11 @@ public:
                 {{"problem", fmt::format("the folder of the policies is gone: {}", b.policies_dir.string())}});
             return;
         }
-        auto out = way_out(b, stopping_.get_token());
+        auto out = daemon::way_out(b, stopping_.get_token());
         configure_log(b);
-        server_.replace_tls(b.server.public_url.host, public_identity(b));
+        server_.replace_tls(b.server.public_url.host, daemon::public_identity(b));
         server_.replace_tls(b.server.management_url.host, management_identity(b));
-        if (!b.admin.certificate_pem.empty())
-            server_.replace_tls(admin_site, {b.admin.certificate_pem, b.admin.key_pem, ""});
+        if (!b.admin.certificate_pem.empty()) server_.replace_tls(admin_site, daemon::admin_identity(b));
         appliance_.reload(got.value, std::move(out));
         log::info(
             "configuration taken", {{"file", file.string()}, {"policies", std::to_string(got.value->policies.size())}});
@@ -296,7 +246,7 @@ int main(int argc, char** argv) {
     try {
         auto const got = load(std::filesystem::absolute(file));
         for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w);
-        for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p);
+        for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p.line_text());
         if (!got.value) return 1;
         if (check) {
             fmt::print("{}: ok, {} policies\n", file, got.value->policies.size());

@@ -65,6 +65,21 @@ TEST_CASE("a key that others can read is an error that says how to mend it, not 
     }
 }
 
+TEST_CASE("an application's certificate with another one's key is told by --check-config", "[e2e]") {
+    e2e::world w;
+    auto const rsa = sim::private_key::rsa(2048);
+    w.app->write("app.crt", sim::self_signed(rsa, "mdmd").pem());
+    w.app->configure(
+        {{"entra.key_file", ""}, {"entra.certificate_file", "app.crt"}, {"entra.certificate_key_file", "server.key"}});
+    auto const r = w.app->check_config();
+    CHECK(r.code == 1);
+    CHECK_THAT(r.err, Catch::StartsWith("config.yaml: entra.certificate_key_file: expected a certificate and its"));
+    w.app->write("app.key", rsa.pem());
+    w.app->configure(
+        {{"entra.key_file", ""}, {"entra.certificate_file", "app.crt"}, {"entra.certificate_key_file", "app.key"}});
+    CHECK(w.app->check_config().code == 0);
+}
+
 TEST_CASE("mdmctl ends with 0 when it is done, 1 when it was refused, 2 when it was called wrongly", "[e2e]") {
     e2e::world w;
     auto const down = w.app->mdmctl({"status"});
