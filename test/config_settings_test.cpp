@@ -88,6 +88,10 @@ TEST_CASE("an ordinary file needs the tenant, the addresses and the keys only", 
     CHECK(s.admin.listen.text() == "127.0.0.1:8080");
     CHECK(s.storage.path == "/var/lib/mdmd/mdmd.db");
     CHECK(s.terms.redirect_schemes == std::vector<std::string>{"ms-appx-web"});
+    CHECK(s.terms.directory.empty());
+    CHECK(s.terms.files.empty());
+    CHECK(s.terms.pin == pin_use::off);
+    CHECK(s.enrollment.allowed_groups.empty());
     CHECK(s.enrollment.certificate_validity == std::chrono::days(365));
     CHECK(s.policies_dir == in.files.path() / "policies.d");
     CHECK(s.file == in.files.path() / "config.yaml");
@@ -100,6 +104,7 @@ TEST_CASE("every setting is read", "[config]") {
         "  required_scope: \"\"\n  ca_file: tls/server.crt\n  next_key_file: next.key\n  assertion: RS256\n"
         "  cloud: china\n  proxy: http://proxy.contoso.com:3128\n  proxy_credentials_file: proxy.credentials\n";
     in.files.write("proxy.credentials", "user:pass word\n");
+    in.files.write("words/de/personal.md", "Hallo");
     auto const hook = in.files.write("hooks/notify", "#!/bin/sh\n");
     std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
     in.server_tls += "  listen: '[::]:443'\n  management_listen: 192.0.2.1:8443\n";
@@ -107,8 +112,10 @@ TEST_CASE("every setting is read", "[config]") {
         "admin:\n  socket: admin.sock\n  listen: '[::1]:0'\n  tls_certificate: tls/server.crt\n"
         "  tls_key: tls/server.key\n"
         "storage:\n  path: db/mdmd.db\n"
-        "terms:\n  required: false\n  redirect_schemes: [MS-appx-web, https]\n"
+        "terms:\n  required: false\n  redirect_schemes: [MS-appx-web, https]\n  directory: words\n  pin: personal\n"
         "enrollment:\n  enabled: false\n  personal_devices: block\n  min_os_version: 10.0.19045\n"
+        "  allowed_groups: [AAAAAAAA-2222-3333-4444-555555555555, aaaaaaaa-2222-3333-4444-555555555555,\n"
+        "    bbbbbbbb-2222-3333-4444-555555555555]\n"
         "  max_devices_per_user: 1000\n  certificate_validity: 2s\n  renewal_window: 1s\n"
         "management:\n  poll: 1s\n"
         "compliance:\n  interval: 90s\n  refresh: 2h\n  stale_after: 3650d\n"
@@ -138,6 +145,11 @@ TEST_CASE("every setting is read", "[config]") {
     CHECK(s.storage.path == in.files.path() / "db/mdmd.db");
     CHECK_FALSE(s.terms.required);
     CHECK(s.terms.redirect_schemes == std::vector<std::string>{"ms-appx-web", "https"});
+    CHECK(s.terms.directory == in.files.path() / "words");
+    CHECK(s.terms.files == std::vector<terms_file>{{"de/personal.md", "Hallo"}});
+    CHECK(s.terms.pin == pin_use::personal);
+    CHECK(s.enrollment.allowed_groups ==
+          std::vector<std::string>{"aaaaaaaa-2222-3333-4444-555555555555", "bbbbbbbb-2222-3333-4444-555555555555"});
     CHECK_FALSE(s.enrollment.enabled);
     CHECK_FALSE(s.enrollment.personal_devices);
     CHECK(s.enrollment.min_os_version->build() == 19045);
@@ -203,7 +215,18 @@ TEST_CASE("a value that does not fit is named with what was expected", "[config]
         {"terms", "redirect_schemes: ms-appx-web", "got a single value"},
         {"terms", "redirect_schemes: [javascript]", "got 'javascript'"},
         {"terms", "redirect_schemes: ['ms appx']", "got '\"ms appx\"'"},
-        {"terms", "pin: off", "terms.pin: expected a known key, got 'pin'"},
+        {"terms", "pin: off", ""},
+        {"terms", "pin: \"off\"", ""},
+        {"terms", "pin: false", "terms.pin: expected off, personal or all, got 'false'"},
+        {"terms", "pins: off", "terms.pins: expected a known key, got 'pins' (did you mean 'pin'?)"},
+        {"terms", "directory: absent", "config.yaml:12:14: terms.directory: expected a folder, got '"},
+        {"terms", "directory: entra.key", "terms.directory: expected a folder, got '"},
+        {"enrollment", "allowed_groups: []", ""},
+        {"enrollment", "allowed_groups: [Sales]",
+            "enrollment.allowed_groups: expected the object ID of a group, a GUID, got 'Sales'"},
+        {"enrollment", "allowed_groups: 11111111-2222-3333-4444-555555555555",
+            "enrollment.allowed_groups: expected a list of object IDs of groups, got a single value"},
+        {"enrollment", "allowed_groups:", "expected a list of object IDs of groups, got nothing"},
         {"storage", "url: postgresql://x", "storage.url: expected a known key, got 'url'"},
         {"storage", "path: ''", "expected a path, got '\"\"'"},
         {"storage", "pathh: x", "(did you mean 'path'?)"},
@@ -494,10 +517,11 @@ TEST_CASE("the example shows every setting at its default", "[config]") {
         std::vector<std::string> reminders;
         for (auto const before : s.key_reminders) reminders.push_back(format_duration(before));
         return fmt::format(
-            "{} {} {} {} | {} {} | {} {} | {} | {} {} | {} {} {} {} {} | {} | {} {} {} | {} | {} | {} {}",
+            "{} {} {} {} | {} {} | {} {} | {} | {} {} {} | {} {} {} {} {} {} | {} | {} {} {} | {} | {} | {} {}",
             s.entra.login_url.text, s.entra.graph_url.text, s.entra.required_scope, static_cast<int>(s.entra.assertion),
             s.server.listen.text(), s.server.management_listen.text(), s.admin.socket.string(), s.admin.listen.text(),
-            s.storage.path.string(), s.terms.required, fmt::join(s.terms.redirect_schemes, ","), s.enrollment.enabled,
+            s.storage.path.string(), s.terms.required, fmt::join(s.terms.redirect_schemes, ","),
+            static_cast<int>(s.terms.pin), s.enrollment.enabled, fmt::join(s.enrollment.allowed_groups, ","),
             s.enrollment.personal_devices, s.enrollment.max_devices_per_user, s.enrollment.certificate_validity.count(),
             s.enrollment.renewal_window.count(), s.management.poll.count(), s.compliance.interval.count(),
             s.compliance.refresh.count(), s.compliance.stale_after.count(), fmt::join(reminders, ","),

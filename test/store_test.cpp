@@ -7,6 +7,7 @@
 #include "store/database.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
+#include "store/pins.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;
@@ -133,6 +134,55 @@ TEST_CASE_METHOD(fixture, "a consent is added once and used once", "[store]") {
     REQUIRE(found);
     CHECK(found->device_id == "D1");
     CHECK(found->expires == now + 1h);
+}
+
+TEST_CASE_METHOD(fixture, "consents are listed newest first, all or those of one user", "[store]") {
+    for (int i = 0; i < 3; ++i)
+        CHECK(db.write([&](store::connection& d) {
+            return store::add_consent(d, {.id = std::to_string(i),
+                                             .user_id = i == 1 ? "u2" : "u1",
+                                             .upn = i == 1 ? "Other@contoso.com" : "User@contoso.com",
+                                             .ownership = "corporate",
+                                             .client_request_id = "r",
+                                             .text_version = "v" + std::to_string(i),
+                                             .language = "de",
+                                             .accepted = now + std::chrono::seconds(i),
+                                             .expires = now + 1h,
+                                             .device_id = {},
+                                             .used = {}});
+        }));
+    auto const ids = [&](std::string_view user) {
+        std::string all;
+        for (auto const& c : db.read([&](store::connection& d) { return store::list_consents(d, user); }))
+            all += c.id + c.text_version + c.language + " ";
+        return all;
+    };
+    CHECK(ids("") == "2v2de 1v1de 0v0de ");
+    CHECK(ids("user@contoso.com") == "2v2de 0v0de ");
+    CHECK(ids("u2") == "1v1de ");
+    CHECK(ids("nobody").empty());
+}
+
+TEST_CASE_METHOD(fixture, "a user has one PIN, the last that was put there", "[store]") {
+    store::pin p{.upn = "b@contoso.com", .salt = "s", .hash = "h", .created = now, .expires = now + 1h, .used = {}};
+    db.write([&](store::connection& c) { store::put_pin(c, p); });
+    p.tries = 3;
+    p.used = now;
+    p.hash = "h2";
+    db.write([&](store::connection& c) { store::put_pin(c, p); });
+    p.upn = "a@contoso.com";
+    db.write([&](store::connection& c) { store::put_pin(c, p); });
+    auto const found = db.read([](store::connection& c) { return store::find_pin(c, "b@contoso.com"); });
+    REQUIRE(found);
+    CHECK(found->hash == "h2");
+    CHECK(found->tries == 3);
+    CHECK(found->used == now);
+    CHECK(found->expires == now + 1h);
+    auto const all = db.read([](store::connection& c) { return store::list_pins(c); });
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].upn == "a@contoso.com");
+    CHECK(db.write([](store::connection& c) { return store::remove_pin(c, "b@contoso.com"); }));
+    CHECK_FALSE(db.write([](store::connection& c) { return store::remove_pin(c, "b@contoso.com"); }));
 }
 
 TEST_CASE_METHOD(fixture, "devices are found by id, Entra id and name, enrolled ones first", "[store]") {

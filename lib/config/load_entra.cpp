@@ -10,10 +10,6 @@
 namespace mdmd::config {
 namespace {
 
-std::optional<std::string> parse_guid(std::string const& s) {
-    return is_guid(s) ? std::optional(lower(s)) : std::nullopt;
-}
-
 // One or several names as RFC 6749 3.3 has scopes; none where nothing is to be checked.
 std::optional<std::string> parse_scope(std::string const& s) {
     bool const fits =

@@ -8,6 +8,7 @@
 #include "config/load.hpp"
 #include "config/reader.hpp"
 #include "config/sections.hpp"
+#include "config/terms_folder.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::config {
@@ -120,11 +121,47 @@ void read_storage(section s, context const& in, settings& into) {
     s.done();
 }
 
-void read_terms(section s, settings& into) {
-    s.assign(into.terms.required, "required", "true or false", parse_bool, style::plain);
+void read_terms(section s, context const& in, settings& into) {
+    auto& e = into.terms;
+    s.assign(e.required, "required", "true or false", parse_bool, style::plain);
+    auto const directory = s.get("directory");
+    std::error_code failure;
+    if (auto const p = s.convert(directory, "a path", parse_text, style::any)) {
+        e.directory = resolve(in, *p);
+        if (!std::filesystem::is_directory(e.directory, failure)) {
+            s.report(directory, fmt::format("expected a folder, got '{}'{}", printable(e.directory.string()),
+                                    failure ? fmt::format(" ({})", failure.message()) : ""));
+            e.directory.clear();
+        }
+    } else if (!directory && std::filesystem::is_directory(resolve(in, "terms"), failure)) {
+        e.directory = resolve(in, "terms");
+    }
+    if (!e.directory.empty()) {
+        auto found = read_terms_folder(e.directory);
+        for (auto& one : found.problems) s.report(directory, std::move(one));
+        e.files = std::move(found.files);
+    }
+    if (auto const v = s.read("pin", "off, personal or all", one_of({"off", "personal", "all"})))
+        e.pin = static_cast<pin_use>(*v);
     if (auto schemes = s.read_list("redirect_schemes", "URI schemes such as ms-appx-web", parse_redirect_scheme))
-        into.terms.redirect_schemes = std::move(*schemes);
+        e.redirect_schemes = std::move(*schemes);
     s.done();
+}
+
+// The object IDs of Entra's groups: what is empty lets everybody in, so that nothing that was meant as a group may be
+// lost.
+void read_allowed_groups(section& s, settings& into) {
+    auto const list = s.get("allowed_groups");
+    if (!list) return;
+    if (list.value->what != yaml::node::kind::list)
+        return s.report(list, fmt::format("expected a list of object IDs of groups, got {}", got_kind(*list.value)));
+    auto& groups = into.enrollment.allowed_groups;
+    for (auto const& item : list.value->items) {
+        if (item.what == yaml::node::kind::broken) continue;
+        auto const id = s.convert(
+            field{&item, list.key, item.at, false}, "the object ID of a group, a GUID", parse_guid, style::any);
+        if (id && std::find(groups.begin(), groups.end(), *id) == groups.end()) groups.push_back(*id);
+    }
 }
 
 void read_enrollment(section s, settings& into) {
@@ -138,6 +175,7 @@ void read_enrollment(section s, settings& into) {
     if (auto const v =
             s.read("max_devices_per_user", "a whole number from 1 to 1000", parse_integer(1, 1000), style::plain))
         e.max_devices_per_user = static_cast<int>(*v);
+    read_allowed_groups(s, into);
     read_duration(s, e.certificate_validity, "certificate_validity");
     auto const before = e.renewal_window;
     auto const window = s.get("renewal_window");
@@ -228,7 +266,7 @@ settings read_all(yaml::node const& root, context const& in, findings& out) {
     read_server(s.child("server"), in, into);
     read_admin(s.child("admin"), in, into);
     read_storage(s.child("storage"), in, into);
-    read_terms(s.child("terms"), into);
+    read_terms(s.child("terms"), in, into);
     read_enrollment(s.child("enrollment"), into);
     read_management(s.child("management"), into);
     read_compliance(s.child("compliance"), into);

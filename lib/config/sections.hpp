@@ -12,6 +12,7 @@
 
 #include "config/load.hpp"
 #include "config/reader.hpp"
+#include "core/text.hpp"
 
 namespace mdmd::config {
 
@@ -32,6 +33,11 @@ inline auto one_of(std::initializer_list<std::string_view> words) {
         if (found == all.end()) return std::nullopt;
         return static_cast<std::size_t>(found - all.begin());
     };
+}
+
+// Lower case.
+inline std::optional<std::string> parse_guid(std::string const& s) {
+    return is_guid(s) ? std::optional(lower(s)) : std::nullopt;
 }
 
 // The path of the file that `f` names; nullopt where absent or reported.

@@ -44,6 +44,15 @@ enum class key_source { file, inline_value, systemd_credential, certificate };
 // How a certificate's owner signs in: PS256 with the certificate's SHA-256 digest, or the older RS256 with SHA-1.
 enum class assertion_form { ps256, rs256 };
 
+// One file of terms.directory.
+struct terms_file {
+    std::string path;  // relative to it, with slashes: "de/personal.md"
+    std::string content;
+    bool operator==(terms_file const&) const = default;
+};
+// Whose enrollment needs a one-time PIN: nobody's, that of devices their users own, or every one.
+enum class pin_use { off, personal, all };
+
 // An HTTP proxy that is asked to CONNECT.
 struct proxy {
     std::string host;  // a name or a numeric address, without brackets
@@ -100,6 +109,9 @@ struct settings {
 
     struct {
         bool required = true;
+        std::filesystem::path directory;  // empty: none
+        std::vector<terms_file> files;    // what is in it, by path
+        pin_use pin = pin_use::off;
         std::vector<std::string> redirect_schemes{"ms-appx-web"};
     } terms;
 
@@ -108,6 +120,7 @@ struct settings {
         bool personal_devices = true;
         std::optional<os_version> min_os_version;
         int max_devices_per_user = 15;
+        std::vector<std::string> allowed_groups;  // Entra object IDs, lower case, each once; empty: everybody
         seconds certificate_validity{std::chrono::days(365)};
         seconds renewal_window{std::chrono::days(60)};
     } enrollment;

@@ -23,21 +23,47 @@ void add_authority(connection& db, authority_part const& a) {
         {a.role, a.certificate_pem, a.key_pem.reveal(), a.created});
 }
 
+namespace {
+
+constexpr std::string_view consent_columns =
+    "id, user_id, upn, ownership, client_request_id, text_version, language, accepted, expires, device_id, used";
+
+consent read_consent(rows const& r) {
+    return {.id = r.text(0),
+        .user_id = r.text(1),
+        .upn = r.text(2),
+        .ownership = r.text(3),
+        .client_request_id = r.text(4),
+        .text_version = r.text(5),
+        .language = r.text(6),
+        .accepted = r.time(7),
+        .expires = r.time(8),
+        .device_id = r.maybe_text(9),
+        .used = r.maybe_time(10)};
+}
+
+}  // namespace
+
 bool add_consent(connection& db, consent const& c) {
-    return db.execute(
-               "INSERT INTO consent (id, user_id, upn, ownership, client_request_id, accepted, expires, device_id, used) "
-               "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
-               {c.id, c.user_id, c.upn, c.ownership, c.client_request_id, c.accepted, c.expires, c.device_id,
-                   c.used}) == 1;
+    return db.execute("INSERT INTO consent (" + std::string(consent_columns) +
+                          ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
+               {c.id, c.user_id, c.upn, c.ownership, c.client_request_id, c.text_version, c.language, c.accepted,
+                   c.expires, c.device_id, c.used}) == 1;
 }
 
 std::optional<consent> find_consent(connection& db, std::string_view id) {
-    auto const r = db.query(
-        "SELECT id, user_id, upn, ownership, client_request_id, accepted, expires, device_id, used FROM consent WHERE id = $1",
-        {id});
-    if (!r->next()) return std::nullopt;
-    return consent{r->text(0), r->text(1), r->text(2), r->text(3), r->text(4), r->time(5), r->time(6), r->maybe_text(7),
-        r->maybe_time(8)};
+    auto const r = db.query("SELECT " + std::string(consent_columns) + " FROM consent WHERE id = $1", {id});
+    return r->next() ? std::optional(read_consent(*r)) : std::nullopt;
+}
+
+std::vector<consent> list_consents(connection& db, std::string_view user) {
+    std::vector<consent> all;
+    auto const r =
+        db.query("SELECT " + std::string(consent_columns) +
+                     " FROM consent WHERE $1 = '' OR lower(upn) = $1 OR user_id = $1 ORDER BY accepted DESC, id",
+            {user});
+    while (r->next()) all.push_back(read_consent(*r));
+    return all;
 }
 
 bool use_consent(connection& db, std::string_view id, std::string_view device_id, time_point now) {

@@ -30,6 +30,7 @@ struct consent {
     std::string user_id, upn;
     std::string ownership;  // "corporate", "personal"
     std::string client_request_id;
+    std::string text_version, language;  // of the text that was shown; BCP 47
     time_point accepted, expires;
     std::optional<std::string> device_id;  // whose enrollment used it
     std::optional<time_point> used;
@@ -37,6 +38,9 @@ struct consent {
 bool add_consent(connection&, consent const&);  // false: there is one of that id already
 std::optional<consent> find_consent(connection&, std::string_view id);
 bool use_consent(connection&, std::string_view id, std::string_view device_id, time_point now);  // false: used before
+
+// Newest first: of the user of this UPN or object ID, in lower case; empty: of all.
+std::vector<consent> list_consents(connection&, std::string_view user);
 
 // --- device ----------------------------------------------------------------------------------------------------
 struct device {

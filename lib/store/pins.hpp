@@ -14,7 +14,7 @@ struct pin {
     std::string salt;  // base64
     std::string hash;  // base64
     time_point created, expires;
-    std::int64_t tries = 0;          // wrong ones
+    std::int64_t tries = 0;          // begun, right or wrong
     std::optional<time_point> used;  // it opened the door
 };
 void put_pin(connection&, pin const&);

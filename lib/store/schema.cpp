@@ -25,9 +25,22 @@ CREATE TABLE consent (
     upn TEXT NOT NULL,
     ownership TEXT NOT NULL,            -- corporate, personal
     client_request_id TEXT NOT NULL,
+    text_version TEXT NOT NULL,         -- of the text that was shown
+    language TEXT NOT NULL,             -- BCP 47
     accepted BIGINT NOT NULL,
     expires BIGINT NOT NULL,
     device_id TEXT,                     -- whose enrollment used it
+    used BIGINT
+);
+CREATE INDEX consent_time ON consent (accepted);
+
+CREATE TABLE pin (                      -- one a user; a used or locked one stays to say so
+    upn TEXT PRIMARY KEY,               -- lower case
+    salt TEXT NOT NULL,                 -- base64, as the hash
+    hash TEXT NOT NULL,                 -- scrypt
+    created BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    tries BIGINT NOT NULL,              -- begun, right or wrong
     used BIGINT
 );
 
