@@ -19,6 +19,14 @@ TEST_CASE("digests are those of the published examples", "[crypto]") {
     CHECK(hex(crypto::hmac_sha256({}, {})) == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+TEST_CASE("scrypt is that of RFC 7914, with parameters of ours", "[crypto]") {
+    // hashlib.scrypt(b"12345678", salt=b"0123456789abcdef", n=2**14, r=8, p=1, dklen=32)
+    CHECK(hex(crypto::scrypt("12345678", "0123456789abcdef")) ==
+          "c1a01cce5aa620446c63ea56b950007d113384a8a2dee11eee2dff9db38bcc7f");
+    CHECK(hex(crypto::scrypt("", "")) == "d72c87d0f077c7766f2985dfab30e8955c373a13a1e93d315203939f542ff86e");
+    CHECK(crypto::scrypt("12345678", "0123456789abcdee") != crypto::scrypt("12345678", "0123456789abcdef"));
+}
+
 TEST_CASE("texts are equal in constant time only where every byte and the length are", "[crypto]") {
     CHECK(crypto::equal_in_constant_time("", ""));
     CHECK(crypto::equal_in_constant_time(std::string_view("a\0b", 3), std::string_view("a\0b", 3)));

@@ -40,6 +40,8 @@ TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
     test::matches_golden("entra/report-compliance.txt",
         as_text(entra::report_compliance(app, token, "0f0f0f0f-0000-0000-0000-000000000001", true, false, "req-2")));
     test::matches_golden("entra/read-application.txt", as_text(entra::read_application(app, token, "req-3")));
+    test::matches_golden("entra/member-groups.txt",
+        as_text(entra::member_groups(app, token, "0d000000-0000-0000-0000-000000000001", "req-5")));
     test::matches_golden("entra/read-mdm-policy.txt", as_text(entra::read_mdm_policy(app, token, "req-4")));
 }
 
@@ -294,6 +296,52 @@ TEST_CASE("an answer about a device that cannot be used is an error", "[entra]")
     auto const got = entra::parse_found_device(answer(status, body));
     REQUIRE_FALSE(got);
     CHECK(got.error().code == code);
+}
+
+TEST_CASE("a user's groups are read page by page, in lower case", "[entra]") {
+    auto const page = entra::parse_member_groups(app,
+        answer(200, R"({"@odata.context":"x","value":["AAAAAAAA-0000-0000-0000-000000000001"],)"
+                    R"("@odata.nextLink":"https://graph.microsoft.com/v1.0/users/1/getMemberGroups?$skiptoken=x"})"));
+    REQUIRE(page);
+    CHECK(page->groups == std::vector<std::string>{"aaaaaaaa-0000-0000-0000-000000000001"});
+    CHECK(page->next == "https://graph.microsoft.com/v1.0/users/1/getMemberGroups?$skiptoken=x");
+    auto const next = entra::next_member_groups(token, page->next, "req");
+    CHECK(next.method == "GET");
+    CHECK(next.url == page->next);
+    CHECK(next.headers.get("Authorization") == "Bearer t0ken");
+    auto const last = entra::parse_member_groups(app, answer(200, R"({"value":[],"@odata.nextLink":null})"));
+    REQUIRE(last);
+    CHECK(last->groups.empty());
+    CHECK(last->next.empty());
+    CHECK(entra::member_groups(app, token, "../groups/1?x", "").url ==
+          "https://graph.microsoft.com/v1.0/users/%2E%2E%2Fgroups%2F1%3Fx/getMemberGroups");
+}
+
+TEST_CASE("an answer about a user's groups that cannot be used is an error", "[entra][security]") {
+    auto const [status, body, code, detail] = GENERATE(table<int, char const*, errc, char const*>({
+        {403, R"({"error":{"code":"Authorization_RequestDenied"}})", errc::forbidden,
+            "needs the permissions GroupMember.Read.All and User.Read.All"},
+        {404, R"({"error":{"code":"Request_ResourceNotFound"}})", errc::not_found, "Request_ResourceNotFound"},
+        {401, "", errc::unavailable, "401"},
+        {503, "", errc::unavailable, "503"},
+        {200, "", errc::malformed, ""},
+        {200, R"({"values":[]})", errc::malformed, "no array `value`"},
+        {200, R"({"value":["Sales"]})", errc::malformed, "what is no ID"},
+        {200, R"({"value":[1]})", errc::malformed, "what is no ID"},
+        {200, R"({"value":[],"@odata.nextLink":"https://evil.test/v1.0/users"})", errc::malformed, "not Graph's"},
+        {200, R"({"value":[],"@odata.nextLink":"https://graph.microsoft.com.evil.test/"})", errc::malformed,
+            "not Graph's"},
+        {200, R"({"value":[],"@odata.nextLink":"https://graph.microsoft.com@evil.test/"})", errc::malformed,
+            "not Graph's"},
+        {200, R"({"value":[],"@odata.nextLink":"http://graph.microsoft.com/v1.0/"})", errc::malformed, "not Graph's"},
+        {200, R"({"value":[],"@odata.nextLink":"https://graph.microsoft.com/a b"})", errc::malformed, "not Graph's"},
+        {200, R"({"value":[],"@odata.nextLink":5})", errc::malformed, "not Graph's"},
+    }));
+    CAPTURE(status, body);
+    auto const got = entra::parse_member_groups(app, answer(status, body));
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == code);
+    CHECK_THAT(got.error().detail, Catch::Contains(detail));
 }
 
 TEST_CASE("Graph's errors give code, message and request id in either spelling", "[entra]") {

@@ -22,6 +22,9 @@ struct crypto_error : std::runtime_error {
 std::string sha1(std::string_view);    // 20 bytes; for Windows' certificate names only
 std::string sha256(std::string_view);  // 32 bytes
 std::string hmac_sha256(std::string_view key, std::string_view text);
+// 32 bytes of scrypt (RFC 7914) with N 2^14, r 8, p 1: 16 MiB and tens of milliseconds, so that a stolen hash of a
+// short secret costs something to guess.
+std::string scrypt(std::string_view password, std::string_view salt);
 bool equal_in_constant_time(std::string_view, std::string_view);
 
 class private_key {

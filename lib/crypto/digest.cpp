@@ -1,4 +1,7 @@
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "crypto/openssl.hpp"
 
@@ -26,6 +29,25 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     must(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(), bytes(text), text.size(),
              bytes(out), out.size(), &size) != nullptr,
         "EVP_Q_mac");
+    return out;
+}
+
+std::string scrypt(std::string_view password, std::string_view salt) {
+    error_queue const errors;
+    handle<EVP_KDF, EVP_KDF_free> const kdf(must(EVP_KDF_fetch(nullptr, "SCRYPT", nullptr), "EVP_KDF_fetch"));
+    handle<EVP_KDF_CTX, EVP_KDF_CTX_free> const ctx(must(EVP_KDF_CTX_new(kdf.get()), "EVP_KDF_CTX_new"));
+    std::uint64_t n = 1 << 14;
+    std::uint32_t r = 8, p = 1;
+    // OpenSSL only reads what these point to, and a null pointer means "not given" to it.
+    auto const text = [](char const* name, std::string_view s) {
+        return OSSL_PARAM_construct_octet_string(name, const_cast<char*>(s.empty() ? "" : s.data()), s.size());
+    };
+    OSSL_PARAM const parameters[] = {text(OSSL_KDF_PARAM_PASSWORD, password), text(OSSL_KDF_PARAM_SALT, salt),
+        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p), OSSL_PARAM_construct_end()};
+    std::string out(32, '\0');
+    must(EVP_KDF_derive(ctx.get(), bytes(out), out.size(), parameters) == 1, "scrypt");
     return out;
 }
 

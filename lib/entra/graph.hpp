@@ -73,6 +73,19 @@ http::call find_device(
 http::call report_compliance(application const&, access_token const&, std::string_view object_id, bool is_managed,
     bool is_compliant, std::string client_request_id);
 
+// POST /v1.0/users/{user_id}/getMemberGroups: groups of every kind, through other groups too. [management E.6]
+http::call member_groups(
+    application const&, access_token const&, std::string_view user_id, std::string client_request_id);
+struct group_page {
+    std::vector<std::string> groups;  // object IDs, lower case
+    std::string next;                 // where the list goes on; empty: it is whole
+};
+// Errors: forbidden (403; says which permissions are missing), not_found (404: Graph knows no such user), malformed
+// (the next page's address not being Graph's included), unavailable (another status).
+[[nodiscard]] result<group_page> parse_member_groups(application const&, http::response const&);
+// GET of a page's `next`.
+http::call next_member_groups(access_token const&, std::string next, std::string client_request_id);
+
 // GET /v1.0/applications(appId='…')?$select=… [management F.1]
 http::call read_application(application const&, access_token const&, std::string client_request_id);
 

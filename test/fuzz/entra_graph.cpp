@@ -53,6 +53,15 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         if (status != 200) std::abort();
         one_line(urls->terms_of_use_url + urls->discovery_url + urls->compliance_url);
     }
+    entra::application const app{"https://login.test", "https://graph.test", "t", "c"};
+    if (auto const page = entra::parse_member_groups(app, answer)) {
+        if (status != 200 || (!page->next.empty() && !page->next.starts_with("https://graph.test/"))) std::abort();
+        one_line(page->next);
+        for (auto const& id : page->groups)
+            if (!is_guid(id) || lower(id) != id) std::abort();
+    } else {
+        one_line(page.error().detail);
+    }
     for (auto const& role : entra::roles_of({secret(base64url("{}") + "." + base64url(answer.body) + ".AAAA"), now}))
         one_line(role);
     for (auto const& role : entra::roles_of({secret(answer.body), now})) one_line(role);
