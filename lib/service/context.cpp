@@ -55,7 +55,8 @@ context::context(store::database& store, clock const& c, std::shared_ptr<configu
       transport_(std::move(out)),
       authority_(std::make_shared<crypto::authority const>(
           authority_of(store, config_->settings.server.public_url.host, c.now()))),
-      form_key_(form_key_of(store)) {}
+      form_key_(form_key_of(store)),
+      maintenance_(db.read([](store::connection& reader) { return store::get_meta(reader, "maintenance") == "on"; })) {}
 
 std::shared_ptr<configuration const> context::config() const {
     std::scoped_lock const lock(mutex_);
@@ -66,6 +67,13 @@ void context::replace(std::shared_ptr<configuration const> conf, http::transport
     std::scoped_lock const lock(mutex_);
     config_ = std::move(conf);
     transport_ = std::move(out);
+}
+
+void context::set_maintenance(bool on) {
+    std::scoped_lock const lock(changing_maintenance_);  // what is kept and what is remembered change in one order
+    db.write([&](store::connection& c) { store::set_meta(c, "maintenance", on ? "on" : "off"); });
+    maintenance_ = on;
+    log::info(on ? "maintenance begins: no device enrolls" : "maintenance ends");
 }
 
 result<http::response> context::call(http::call const& c) const {

@@ -12,12 +12,14 @@
 #include "core/time.hpp"
 #include "crypto/crypto.hpp"
 #include "store/database.hpp"
+#include "terms/library.hpp"
 
 namespace mdmd::service {
 
 struct configuration {
     config::settings settings;
     std::vector<config::policy_file> policies;
+    terms::library texts{};  // of settings.terms.files
 };
 
 class context {
@@ -30,6 +32,10 @@ public:
 
     std::shared_ptr<configuration const> config() const;
     void replace(std::shared_ptr<configuration const>, http::transport);
+    // In maintenance no device enrolls; enrolled ones are managed. Kept in the store: durable when the second returns.
+    bool maintenance() const { return maintenance_; }
+    void set_maintenance(bool);
+
     [[nodiscard]] result<http::response> call(http::call const&) const;
 
     crypto::authority const& authority() const { return *authority_; }
@@ -41,6 +47,8 @@ private:
     http::transport transport_;
     std::shared_ptr<crypto::authority const> authority_;
     std::string form_key_;
+    std::mutex changing_maintenance_;
+    std::atomic<bool> maintenance_;
 };
 
 }  // namespace mdmd::service

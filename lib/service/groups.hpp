@@ -15,20 +15,30 @@ public:
     user_groups(context& c, application_token& t) : context_(c), token_(t) {}
 
     // Object IDs, lower case, through other groups too [Graph: getMemberGroups]. What is remembered is used for an
-    // hour, and after that while Graph does not answer. Waits for Graph for at most 5 s where nothing is remembered.
+    // hour, and after that while Graph does not answer. Waits for Graph for at most 5 s, besides what a token takes.
     // Errors: not_found (Graph knows no such user), unavailable (Graph does not answer or does not permit it, and
     // nothing is remembered).
     [[nodiscard]] result<std::set<std::string>> of(std::string_view user_id);
+    // Whether enrollment.allowed_groups lets the user in; asks nobody where it is empty. Who was put into a group just
+    // now is not turned away by what is remembered: that is used for 10 s only where it would. Errors: as of().
+    [[nodiscard]] result<bool> may_enroll(std::string_view user_id);
+
+    void forget();  // another tenant's users come from now on
 
 private:
     struct entry {
         std::set<std::string> groups;
         time_point at;
     };
+    result<std::set<std::string>> of(std::string_view user_id, std::chrono::seconds most_age);
+    result<std::set<std::string>> ask(std::string const& user_id);
+
     context& context_;
     application_token& token_;
     std::mutex mutex_;
     std::map<std::string, entry> known_;
+    time_point not_before_{};  // Graph is left alone until then
+    std::string problem_;      // why
 };
 
 }  // namespace mdmd::service
