@@ -29,11 +29,13 @@ void look_into(void* block) {
 
 }  // namespace
 
-// All other forms, those with an alignment aside, come to these.
+// A program of its own, since no other should go without the sanitizers' view of memory. All other forms, those with an
+// alignment aside, come to these.
 void* operator new(std::size_t size) {
     if (auto* const block = std::malloc(size == 0 ? 1 : size)) return block;
     throw std::bad_alloc();
 }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size == 0 ? 1 : size); }
 void operator delete(void* block) noexcept {
     look_into(block);
     std::free(block);
