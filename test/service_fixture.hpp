@@ -81,6 +81,9 @@ struct fake_tenant {
     std::vector<std::string> secrets_tried;                                  // in order
     http::response application{403, {}, R"({"error":{"code":"Authorization_RequestDenied","message":"no"}})"};
     int application_reads = 0;
+    std::map<std::string, std::set<std::string>> groups{{user_id, {}}};  // of each user that Graph knows
+    std::vector<http::response> group_answers;                           // given before the truth, first one first
+    std::vector<std::string> group_calls;                                // "POST https://…"
     int hook_status = 204;
     std::vector<std::string> hook_bodies;  // of POSTs to https://hook.test
     struct write {
@@ -123,6 +126,16 @@ struct fake_tenant {
         if (path.starts_with("/v1.0/applications(")) {
             ++application_reads;
             return application;
+        }
+        if (path.starts_with("/v1.0/users/")) {
+            group_calls.push_back(c.method + " " + c.url);
+            if (!group_answers.empty()) {
+                auto const a = group_answers.front();
+                group_answers.erase(group_answers.begin());
+                return a;
+            }
+            auto const user = groups.find(path.substr(12, path.find('/', 12) - 12));
+            if (user != groups.end()) return ok({{"value", json::value_from(user->second)}});
         }
         if (c.method == "GET" && path.starts_with("/v1.0/devices?")) {
             json::array found;

@@ -8,7 +8,10 @@ void appliance::reload(std::shared_ptr<configuration const> next, http::transpor
     auto const& b = next->settings.entra;
     bool const other_tenant = a.tenant_id != b.tenant_id || a.login_url != b.login_url;
     ctx.replace(std::move(next), std::move(out));
-    if (other_tenant) keys.forget();
+    if (other_tenant) {
+        keys.forget();
+        groups.forget();
+    }
     keys.retry_now();
     token.reload();
     ctx.db.write([&](store::connection& db) { store::retry_reports_now(db, ctx.time.now()); });

@@ -5,7 +5,9 @@
 #include "service/context.hpp"
 #include "service/enrollment.hpp"
 #include "service/expiry.hpp"
+#include "service/groups.hpp"
 #include "service/management.hpp"
+#include "service/pins.hpp"
 #include "service/reminders.hpp"
 #include "service/reporter.hpp"
 #include "service/signing_keys.hpp"
@@ -19,8 +21,10 @@ struct appliance {
     context ctx;
     signing_keys keys{ctx};
     application_token token{ctx};
+    user_groups groups{ctx, token};
+    service::pins pins{ctx};
     terms_of_use terms{ctx, keys};
-    enrollment enroll{ctx, keys};
+    enrollment enroll{ctx, keys, groups};
     management manage{ctx};
     reporter report{ctx, token};
     expiries ends{ctx, token};

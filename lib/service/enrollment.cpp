@@ -186,6 +186,7 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
         return failure{refusal::message_format, "EnrollmentType is neither Device nor Full"};
     if (!settings.enrollment.enabled)
         return failure{refusal::not_supported, "enrollment is off", "enrollment is switched off"};
+    if (context_.maintenance()) return failure{refusal::in_maintenance, "maintenance is on"};
     if (!corporate && !settings.enrollment.personal_devices)
         return failure{refusal::not_supported, "personal devices are blocked", "personal devices are not accepted"};
     if (auto const& least = settings.enrollment.min_os_version) {
@@ -195,6 +196,15 @@ enrollment::outcome<std::string> enrollment::issue(enroll::token_request const& 
                 refusal::device_not_supported, fmt::format("OS version {} is below enrollment.min_os_version",
                                                    printable(request.item("OSVersion"), 64))};
     }
+
+    // Nobody is let in for want of an answer; Windows shows the fault as one that passes.
+    auto const allowed = groups_.may_enroll(user->user_id);
+    if (!allowed && allowed.error().code != errc::not_found)
+        return failure{refusal::internal, "the user's groups are not known: " + allowed.error().detail};
+    if (!allowed || !*allowed)
+        return failure{refusal::authorization,
+            allowed ? "the user is in none of enrollment.allowed_groups" : allowed.error().detail,
+            "the user is in none of the groups whose members may enroll devices"};
 
     auto const csr = crypto::parse_signing_request(request.binary);
     if (!csr) return failure{refusal::certificate_request, csr.error().detail};

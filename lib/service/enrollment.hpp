@@ -6,6 +6,7 @@
 #include "core/http_message.hpp"
 #include "enroll/messages.hpp"
 #include "service/context.hpp"
+#include "service/groups.hpp"
 #include "service/signing_keys.hpp"
 #include "store/enrollment.hpp"
 
@@ -13,7 +14,7 @@ namespace mdmd::service {
 
 class enrollment {
 public:
-    enrollment(context& c, signing_keys& k) : context_(c), keys_(k) {}
+    enrollment(context& c, signing_keys& k, user_groups& g) : context_(c), keys_(k), groups_(g) {}
 
     http::response discover(http::request const&);
     http::response policies(http::request const&);
@@ -46,6 +47,7 @@ private:
 
     context& context_;
     signing_keys& keys_;
+    user_groups& groups_;
     std::mutex mutex_;
     // Events are counted by windows of time, so that strangers can neither wear out the disk nor crowd out what
     // happens to users.

@@ -93,6 +93,7 @@ status_view status(appliance& a) {
     s.ends = a.ends.list();
     s.reminders = a.remind.list();
     s.store_healthy = a.ctx.db.healthy();
+    s.maintenance = a.ctx.maintenance();
     return s;
 }
 
@@ -101,6 +102,7 @@ std::string status_line(appliance& a) {
     std::vector<std::string> said;
     if (!s.store_healthy) said.emplace_back("the store cannot be written");
     if (!s.key.error.meaning.empty()) said.push_back("Entra: " + text_of(s.key));
+    if (s.maintenance) said.emplace_back("maintenance: no device enrolls");
     auto const now = a.ctx.time.now();
     for (auto const& r : s.reminders) said.push_back(notice_of(r.what, r.ends, now).message);
     auto line = fmt::format("Serving {} {}", s.devices.total, s.devices.total == 1 ? "device" : "devices");
@@ -233,6 +235,10 @@ std::vector<compliance_view> compliance_states(appliance& a) {
         }
         return all;
     });
+}
+
+std::vector<store::consent> consents(appliance& a, std::string_view user) {
+    return a.ctx.db.read([&](store::connection& db) { return store::list_consents(db, lower(user)); });
 }
 
 std::vector<store::event> events(appliance& a) {

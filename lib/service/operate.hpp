@@ -49,6 +49,7 @@ struct status_view {
     std::vector<expiry> ends;
     std::vector<store::reminder> reminders;
     bool store_healthy = true;
+    bool maintenance = false;
 };
 status_view status(appliance&);
 // The same in one line, for systemd: what is wrong first.
@@ -89,6 +90,9 @@ struct compliance_view {
     std::optional<store::report> report;
 };
 std::vector<compliance_view> compliance_states(appliance&);
+
+// Newest first; of the user of this UPN or object ID, or of all.
+std::vector<store::consent> consents(appliance&, std::string_view user);
 
 std::vector<store::event> events(appliance&);
 [[nodiscard]] result<store::event> event(appliance&, std::string_view id);

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 constexpr std::int64_t most_tries = 5;
 constexpr std::size_t salt_bytes = 16;
 constexpr std::size_t longest_upn = 256;  // bytes
-constexpr std::size_t longest_pin = 64;   // bytes as typed
+constexpr std::size_t longest_pin = 64;   // bytes of what is typed
 constexpr std::chrono::seconds longest_life = std::chrono::days(30);
 
 // Eight digits, each of the 10^8 texts equally likely: numbers beyond the last whole multiple are thrown away.
@@ -33,13 +33,6 @@ bool is_upn(std::string_view s) {
 }
 
 std::string hash_of(std::string_view pin, std::string_view salt) { return base64(crypto::scrypt(pin, salt)); }
-
-std::string digits_of(std::string_view typed) {
-    std::string out;
-    for (char const c : typed.substr(0, longest_pin))
-        if (c != ' ' && c != '-' && c != '\t' && c != '\r' && c != '\n') out += c;
-    return out;
-}
 
 }  // namespace
 
@@ -85,7 +78,7 @@ result<void> pins::revoke(std::string_view upn) {
 result<void> pins::use(
     std::string_view upn, std::string_view pin, std::function<void(store::connection&)> const& also) {
     auto const name = lower(upn);
-    auto const typed = digits_of(pin);
+    auto const typed = pin.substr(0, longest_pin);
     auto const now = context_.time.now();
     auto const refused = [&](errc code, std::string why) {
         log::warning("one-time PIN refused", {{"upn", name}, {"reason", why}});

@@ -25,10 +25,10 @@ public:
     // Errors: not_found.
     [[nodiscard]] result<void> revoke(std::string_view upn);
 
-    // Does it open the door: counted as a try before it is compared, in constant time; good once. Blanks and hyphens in
-    // it do not count. The fifth wrong one locks the PIN. `also` is done in the write that marks it as used; where that
-    // throws, it is not. Errors: unauthenticated (wrong, none, used, expired: which of these is for the log), forbidden
-    // (locked). UPNs are compared without regard to case.
+    // Does it open the door: counted as a try before it is compared, in constant time; good once. The fifth wrong one
+    // locks the PIN. `also` is done in the write that marks it as used; where that throws, it is not. Errors:
+    // unauthenticated (wrong, none, used, expired: which of these is for the log), forbidden (locked). UPNs are
+    // compared without regard to case.
     [[nodiscard]] result<void> use(
         std::string_view upn, std::string_view pin,
         std::function<void(store::connection&)> const& also = [](store::connection&) {});
