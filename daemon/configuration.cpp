@@ -1,6 +1,7 @@
 #include "daemon/configuration.hpp"
 
 #include "crypto/crypto.hpp"
+#include "service/consent.hpp"
 #include "version.hpp"
 
 namespace mdmd::daemon {
@@ -72,9 +73,14 @@ loaded_configuration load_configuration(std::filesystem::path const& file, confi
     got.problems = check_files(*settings.value);
     auto policies = config::load_policies(settings.value->policies_dir);
     got.problems.insert(got.problems.end(), policies.problems.begin(), policies.problems.end());
+    auto texts = service::compile_texts(*settings.value);
+    auto const& folder = settings.value->terms.directory;
+    for (auto& p : texts.problems)
+        got.problems.push_back(
+            {folder / p.path, p.line, p.column, "", std::move(p.text), (folder.filename() / p.path).string()});
     if (!got.problems.empty()) return got;
     got.value = std::make_shared<service::configuration const>(
-        service::configuration{std::move(*settings.value), std::move(*policies.value)});
+        service::configuration{std::move(*settings.value), std::move(*policies.value), std::move(texts.value)});
     return got;
 }
 

@@ -17,11 +17,16 @@ http::response plain(int status, std::string_view text) {
         std::string(text) + "\n"};
 }
 
+// A route whose path ends with a slash is that of all below it.
+bool leads_to(std::string_view route, std::string_view path) {
+    return iequals(route, route.ends_with('/') ? path.substr(0, route.size()) : path);
+}
+
 // Paths are compared without regard to case, as Windows' own services do.
 http::response dispatch(std::vector<route> const& routes, http::request const& r) {
     std::string allowed;
     for (auto const& candidate : routes) {
-        if (!iequals(candidate.path, r.path)) continue;
+        if (!leads_to(candidate.path, r.path)) continue;
         if (candidate.method == r.method || (candidate.method == "GET" && r.method == "HEAD"))
             return candidate.handle(r);
         if (!allowed.empty()) allowed += ", ";
@@ -85,6 +90,7 @@ http::handler public_routes(service::appliance& a) {
         "public", table({
                       {"GET", "/TermsOfUse", [&a](auto const& r) { return a.terms.show(r); }},
                       {"POST", "/TermsOfUse", [&a](auto const& r) { return a.terms.decide(r); }},
+                      {"GET", "/TermsOfUse/", [&a](auto const& r) { return a.terms.style(r); }},
                       // Windows first asks whether there is anything at all.
                       {"GET", "/EnrollmentServer/Discovery.svc",
                           [](auto const&) {

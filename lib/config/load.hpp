@@ -20,6 +20,7 @@ struct problem {
     // "config.yaml:12:11: server.listen: expected …, got …": the file's name without its folder. Without a place
     // "config.yaml: expected …", without a key "config.yaml:12:11: expected …".
     std::string line_text() const;
+    std::string shown{};  // instead of the file's name, where that alone would not tell which file it is
 };
 
 // What the environment contributes, so that tests can say it.

@@ -307,7 +307,7 @@ std::optional<url> read_origin(section& s, field const& f) {
 }
 
 std::string problem::line_text() const {
-    auto out = file.filename().string();
+    auto out = shown.empty() ? file.filename().string() : shown;
     if (line > 0) out += fmt::format(":{}:{}", line, column);
     if (!key.empty()) out += ": " + key;
     return out + ": " + text;

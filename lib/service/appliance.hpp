@@ -23,7 +23,7 @@ struct appliance {
     application_token token{ctx};
     user_groups groups{ctx, token};
     service::pins pins{ctx};
-    terms_of_use terms{ctx, keys};
+    terms_of_use terms{ctx, keys, groups, pins};
     enrollment enroll{ctx, keys, groups};
     management manage{ctx};
     reporter report{ctx, token};

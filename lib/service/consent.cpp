@@ -3,7 +3,9 @@
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "store/enrollment.hpp"
-#include "terms/terms.hpp"
+#include "terms/language.hpp"
+#include "terms/library.hpp"
+#include "terms/words.hpp"
 
 namespace mdmd::service {
 namespace {
@@ -24,33 +26,68 @@ std::string_view bearer_token(http::request const& r) {
     return rest.front() == ' ' || rest.front() == ':' ? trim(rest.substr(1)) : std::string_view{};
 }
 
-// Why this kind of enrollment is not open to anybody now; empty where it is.
-std::string_view closed(config::settings const& s, terms::ownership owner) {
-    if (!s.enrollment.enabled) return "Enrollment is switched off.";
+// Why this kind of enrollment is not open to anybody now.
+std::optional<terms::turned_away_because> closed(context const& c, config::settings const& s, terms::ownership owner) {
+    if (!s.enrollment.enabled) return terms::turned_away_because::enrollment_off;
     if (owner == terms::ownership::personal && !s.enrollment.personal_devices)
-        return "Personal devices are not accepted.";
+        return terms::turned_away_because::personal_blocked;
+    if (c.maintenance()) return terms::turned_away_because::maintenance;
+    return std::nullopt;
+}
+
+bool wants_pin(config::settings const& s, terms::ownership owner) {
+    return s.terms.pin == config::pin_use::all ||
+           (s.terms.pin == config::pin_use::personal && owner == terms::ownership::personal);
+}
+
+// For the log.
+std::string_view name(terms::turned_away_because why) {
+    switch (why) {
+        case terms::turned_away_because::enrollment_off: return "enrollment is switched off";
+        case terms::turned_away_because::personal_blocked: return "personal devices are blocked";
+        case terms::turned_away_because::not_in_group: return "not in one of enrollment.allowed_groups";
+        case terms::turned_away_because::maintenance: return "maintenance";
+        case terms::turned_away_because::pin_locked: return "PIN locked";
+    }
     return {};
 }
+
+// Thrown in the write that would use up a PIN for a page that was answered before.
+struct answered_before : std::runtime_error {
+    answered_before() : std::runtime_error("answered before") {}
+};
 
 }  // namespace
 
 std::string consent_id(std::string_view blob) { return hex(crypto::sha256(blob)); }
 
+terms::library::compiled compile_texts(config::settings const& s) {
+    std::vector<terms::source_file> files;
+    for (auto const& f : s.terms.files) files.push_back({f.path, f.content});
+    return terms::library::compile(files);
+}
+
 http::response terms_of_use::show(http::request const& r) {
     auto const config = context_.config();
     auto const& settings = config->settings;
+    auto const languages = terms::languages_of(r.headers);
+    terms::appearance const look{.look = terms::theme_of(r.headers),
+        .speak = &terms::words_for(languages),
+        .texts = &config->texts,
+        .organization = settings.server.public_url.host};
     auto const query = terms::parse_query(r.query, settings.terms.redirect_schemes);
     if (!query) {
         log::warning("Terms of Use refused", {{"reason", query.error().detail}});
-        return terms::refusal_page(
-            "This page is opened by Windows when a device joins the organization. "
-            "The address it was opened with is not complete.");
+        return terms::refusal_page(look, terms::refused_because::incomplete);
     }
     log::scope const flow("client_request_id", query->client_request_id);
     if (!terms::version_supported(*query)) {
         log::warning("Terms of Use refused", {{"reason", "api-version"}, {"api_version", query->api_version}});
         return terms::failed(*query, terms::failure::unsupported_version);
     }
+    if (!query->unknown_mode.empty())
+        log::warning("Terms of Use asked for in an unknown mode: taken for a personal device's",
+            {{"mode", query->unknown_mode}});
     auto const who = keys_.verify(bearer_token(r));
     if (!who) {
         auto const code = who.error().code;
@@ -59,30 +96,60 @@ http::response terms_of_use::show(http::request const& r) {
                                      : code == errc::forbidden ? terms::failure::unauthorized_user_or_tenant
                                                                : terms::failure::token_refused);
     }
-    if (auto const why = closed(settings, query->owner); !why.empty()) {
-        log::warning("Terms of Use refused", {{"reason", std::string(why)}, {"user_id", who->user_id}});
-        return terms::turned_away_page(*query, why, settings.server.public_url.host);
+    auto const turn_away = [&](terms::turned_away_because why) {
+        log::warning("Terms of Use refused", {{"reason", std::string(name(why))}, {"user_id", who->user_id}});
+        return terms::turned_away_page(look, *query, why);
+    };
+    if (auto const why = closed(context_, settings, query->owner)) return turn_away(*why);
+    if (auto const may = groups_.may_enroll(who->user_id); !may && may.error().code != errc::not_found) {
+        // Nobody is let in by an answer that is not there.
+        log::error("Terms of Use refused: whether the user may enroll is not known",
+            {{"reason", may.error().detail}, {"user_id", who->user_id}});
+        return terms::failed(*query, terms::failure::internal);
+    } else if (!may || !*may) {
+        return turn_away(terms::turned_away_because::not_in_group);
     }
+    std::set<std::string> groups;
+    if (config->texts.has_variants()) {
+        if (auto known = groups_.of(who->user_id))
+            groups = std::move(*known);
+        else
+            log::warning("the user's groups are not known: the general Terms of Use are shown",
+                {{"reason", known.error().detail}, {"user_id", who->user_id}});
+    }
+    auto const& text = config->texts.choose(query->owner, groups, languages);
     terms::form_state const state{.id = base64url(random_bytes(16)),
         .user_id = who->user_id,
         .upn = who->upn,
         .tenant_id = who->tenant_id,
         .from = *query,
+        .text_version = text.version,
+        .language = text.language,
+        .look = look.look,
         .expires = context_.time.now() + form_lifetime};
-    log::info("Terms of Use shown", {{"user_id", who->user_id}, {"ownership", std::string(name(query->owner))}});
-    return terms::page(state, terms::seal(state, context_.form_key()), settings.server.public_url.host);
+    log::info("Terms of Use shown", {{"user_id", who->user_id}, {"ownership", std::string(name(query->owner))},
+                                        {"text", text.version}, {"language", text.language}});
+    return terms::page(look, state, terms::seal(state, context_.form_key()), text,
+        wants_pin(settings, query->owner) ? terms::pin_field::asked : terms::pin_field::none);
 }
 
 http::response terms_of_use::decide(http::request const& r) {
+    auto const config = context_.config();
     auto const form = parse_query(r.body);
     auto const now = context_.time.now();
+    terms::appearance look{.look = terms::theme_of(r.headers),
+        .speak = &terms::words_for(terms::languages_of(r.headers)),
+        .texts = &config->texts,
+        .organization = config->settings.server.public_url.host};
     auto const state = terms::open(find_parameter(form, "state").value_or(""), context_.form_key(), now);
     if (!state) {
         log::warning("Terms of Use answer refused", {{"reason", state.error().detail}});
-        return terms::refusal_page(state.error().code == errc::conflict
-                                       ? "This took too long. Go back and start again."
-                                       : "This answer does not belong to a page that was shown.");
+        return terms::refusal_page(look,
+            state.error().code == errc::conflict ? terms::refused_because::expired : terms::refused_because::foreign);
     }
+    // Windows tells what surrounds the page in the first request alone.
+    look.look = state->look;
+    look.speak = &terms::words_for({state->language});
     log::scope const flow("client_request_id", state->from.client_request_id);
     auto const decision = find_parameter(form, "decision").value_or("");
     if (decision == "decline" && state->from.owner == terms::ownership::personal) {
@@ -91,31 +158,73 @@ http::response terms_of_use::decide(http::request const& r) {
     }
     if (decision != "accept") {
         log::warning("Terms of Use answer refused", {{"reason", "no such decision"}});
-        return terms::refusal_page("This answer is not one of those that were offered.");
+        return terms::refusal_page(look, terms::refused_because::no_such_answer);
     }
     try {
-        bool const added = context_.db.write([&](store::connection& c) {
-            return store::add_consent(c, {.id = consent_id(state->id),
-                                             .user_id = state->user_id,
-                                             .upn = state->upn,
-                                             .ownership = std::string(name(state->from.owner)),
-                                             .client_request_id = state->from.client_request_id,
-                                             .accepted = now,
-                                             .expires = now + blob_lifetime,
-                                             .device_id = {},
-                                             .used = {}});
-        });
-        if (!added) {
-            log::warning("Terms of Use answer refused", {{"reason", "answered before"}, {"user_id", state->user_id}});
-            return terms::refusal_page("This page has been answered already.");
+        // What was open when the page was shown may be closed by now.
+        if (auto const why = closed(context_, config->settings, state->from.owner)) {
+            log::warning(
+                "Terms of Use answer refused", {{"reason", std::string(name(*why))}, {"user_id", state->user_id}});
+            return terms::turned_away_page(look, state->from, *why);
         }
+        return keep(*config, look, *state, find_parameter(form, "pin").value_or(""));
+    } catch (answered_before const&) {
+        log::warning("Terms of Use answer refused", {{"reason", "answered before"}, {"user_id", state->user_id}});
+        return terms::refusal_page(look, terms::refused_because::answered);
     } catch (std::exception const& e) {  // the store, or whatever else failed on our side
         log::error("a consent could not be kept", {{"reason", e.what()}});
         return terms::failed(state->from, terms::failure::internal);
     }
-    log::info(
-        "Terms of Use accepted", {{"user_id", state->user_id}, {"ownership", std::string(name(state->from.owner))}});
-    return terms::accepted(state->from, state->id);
+}
+
+http::response terms_of_use::keep(configuration const& config, terms::appearance const& look,
+    terms::form_state const& state, std::string_view typed) {
+    auto const now = context_.time.now();
+    auto const add = [&](store::connection& c) {
+        if (!store::add_consent(c, {.id = consent_id(state.id),
+                                       .user_id = state.user_id,
+                                       .upn = state.upn,
+                                       .ownership = std::string(name(state.from.owner)),
+                                       .client_request_id = state.from.client_request_id,
+                                       .text_version = state.text_version,
+                                       .language = state.language,
+                                       .accepted = now,
+                                       .expires = now + blob_lifetime,
+                                       .device_id = {},
+                                       .used = {}}))
+            throw answered_before();
+    };
+    if (!wants_pin(config.settings, state.from.owner)) {
+        context_.db.write(add);
+    } else {
+        // A second answer to one page costs no try.
+        if (context_.db.read([&](store::connection& c) { return store::find_consent(c, consent_id(state.id)); }))
+            throw answered_before();
+        auto const again = [&](terms::pin_field what) {
+            auto const* text = config.texts.find(state.from.owner, state.text_version, state.language);
+            if (!text) return terms::refusal_page(look, terms::refused_because::text_changed);
+            auto fresh = state;
+            fresh.expires = now + form_lifetime;
+            return terms::page(look, fresh, terms::seal(fresh, context_.form_key()), *text, what);
+        };
+        auto const pin = terms::typed_pin(typed);
+        if (pin.empty()) return again(terms::pin_field::missing);
+        if (auto const used = pins_.use(state.upn, pin, add); !used) {
+            log::warning("Terms of Use answer refused", {{"reason", used.error().detail}, {"user_id", state.user_id}});
+            return used.error().code == errc::forbidden
+                       ? terms::turned_away_page(look, state.from, terms::turned_away_because::pin_locked)
+                       : again(terms::pin_field::wrong);
+        }
+    }
+    log::info("Terms of Use accepted", {{"user_id", state.user_id}, {"ownership", std::string(name(state.from.owner))},
+                                           {"text", state.text_version}, {"language", state.language}});
+    return terms::accepted(state.from, state.id);
+}
+
+http::response terms_of_use::style(http::request const& r) {
+    constexpr std::string_view folder = "/TermsOfUse/";
+    return terms::asset_response(
+        context_.config()->texts, std::string_view(r.path).substr(std::min(folder.size(), r.path.size())));
 }
 
 }  // namespace mdmd::service

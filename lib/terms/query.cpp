@@ -73,11 +73,14 @@ result<query> parse_query(std::string_view query_text, std::vector<std::string> 
         return fail(errc::malformed, fmt::format("redirect_uri '{}' is not one of ours", printable(uri, 160)));
 
     auto const request_id = value("client-request-id");
+    auto const mode = value("mode");
+    bool const join = iequals(mode, "azureadjoin");
     return query{
         .redirect_uri = std::string(uri),
         .client_request_id = is_request_id(request_id) ? std::string(request_id) : new_guid(),
         .api_version = std::string(value("api-version")),
-        .owner = iequals(value("mode"), "azureadjoin") ? ownership::corporate : ownership::personal,
+        .owner = join ? ownership::corporate : ownership::personal,
+        .unknown_mode = join ? std::string() : printable(mode, 64),
     };
 }
 
@@ -99,7 +102,7 @@ struct failure_words {
 };
 
 // The literal values of the document's error table.
-failure_words words(failure why) {
+failure_words words_of(failure why) {
     switch (why) {
         case failure::unsupported_version: return {"invalid_request", "unsupported version"};
         case failure::unauthorized_user_or_tenant: return {"unauthorized_client", "unauthorized user or tenant"};
@@ -118,7 +121,7 @@ http::response accepted(query const& q, std::string_view opaque_blob) {
 http::response declined(query const& q) { return redirect(q, {{"IsAccepted", "false"}}); }
 
 http::response failed(query const& q, failure why) {
-    auto const [error, description] = words(why);
+    auto const [error, description] = words_of(why);
     return redirect(q, {{"error", error}, {"error_description", description}});
 }
 

@@ -4,7 +4,8 @@
 #include <cstdlib>
 
 #include "core/text.hpp"
-#include "terms/terms.hpp"
+#include "terms/language.hpp"
+#include "terms/library.hpp"
 
 using namespace mdmd;
 
@@ -49,6 +50,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         .upn = std::string(text.substr(size / 2)),
         .tenant_id = {},
         .from = *q,
+        .text_version = {},
+        .language = std::string(text),
         .expires = now + 1s};
     auto const sealed = terms::seal(state, key);
     auto const opened = terms::open(sealed, key, now);
@@ -56,7 +59,9 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     require(opened && opened->user_id == state.user_id && opened->upn == state.upn &&
             opened->from.redirect_uri == q->redirect_uri && opened->from.api_version == q->api_version);
     require(!terms::open(sealed, key, now + 1s));
-    auto const page = terms::page(state, sealed, "Contoso");
+    terms::library const built_in;
+    auto const page = terms::page({}, state, sealed,
+        built_in.choose(q->owner, {}, terms::languages_of({{"Accept-Language", std::string(text)}})));
     require(page.body.find("<script") == page.body.npos);
     return 0;
 }
