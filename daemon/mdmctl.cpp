@@ -246,6 +246,7 @@ int main(int argc, char** argv) {
             fmt::print(
                 "{} sent, {} failed, {} queued\n", show(v.at("sent")), show(v.at("failed")), show(v.at("queued")));
         });
+    add_compliance_link(*compliance, line);
 
     auto* events = app.add_subcommand("events", "Enrollments that failed, and why");
     events->require_subcommand(1);

@@ -91,6 +91,7 @@ http::handler public_routes(service::appliance& a) {
                       {"GET", "/TermsOfUse", [&a](auto const& r) { return a.terms.show(r); }},
                       {"POST", "/TermsOfUse", [&a](auto const& r) { return a.terms.decide(r); }},
                       {"GET", "/TermsOfUse/", [&a](auto const& r) { return a.terms.style(r); }},
+                      {"GET", "/compliance", [&a](auto const& r) { return a.compliance.show(r); }},
                       // Windows first asks whether there is anything at all.
                       {"GET", "/EnrollmentServer/Discovery.svc",
                           [](auto const&) {

@@ -112,3 +112,23 @@ TEST_CASE_METHOD(admin_fixture, "other addresses and methods are refused", "[adm
     CHECK(ask("GET", "/devices/").status == 400);
     CHECK(ask("POST", "/devices//commands", R"({"verb":"exec","uri":"./Device/X"})").status == 400);
 }
+
+TEST_CASE_METHOD(admin_fixture, "a link to a device's compliance page is made by id or name", "[admin]") {
+    auto const [status, v] = ask("POST", "/compliance/links", R"({"device":"PC1","ttl_s":60})");
+    CHECK(status == 201);
+    CHECK(keys(v) == "url device id expires ");
+    CHECK(v.at("url").as_string().starts_with("https://mdm.test/compliance?device="));
+    CHECK(v.at("device") == "PC1");
+    CHECK(v.at("expires") == rfc3339(time.now() + std::chrono::minutes(1)));
+    struct {
+        char const* body;
+        int status;
+    } const rows[]{{R"({"device":"nobody","ttl_s":60})", 404}, {R"({"device":"","ttl_s":60})", 400},
+        {R"({"device":"PC1","ttl_s":0})", 400}, {R"({"device":"PC1","ttl_s":"7d"})", 400}, {R"({"device":"PC1"})", 400},
+        {R"({"device":7,"ttl_s":60})", 400}, {"[]", 400}, {"", 400}, {R"({"device":"PC1","ttl_s":60,"x":1})", 400}};
+    for (auto const& row : rows) {
+        CAPTURE(row.body);
+        CHECK(ask("POST", "/compliance/links", row.body).status == row.status);
+    }
+    CHECK(ask("GET", "/compliance/links").status == 405);
+}

@@ -69,6 +69,22 @@ http::response report(service::appliance& a) {
     return reply(200, {{"sent", run->sent}, {"failed", run->failed}, {"queued", service::status(a).report.queued}});
 }
 
+http::response compliance_link(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const id = all ? all->if_contains("device") : nullptr;
+    auto const* const ttl = all ? all->if_contains("ttl_s") : nullptr;
+    if (!id || !id->is_string() || !ttl || !ttl->is_int64() || all->size() != 2)
+        return refused(400, "bad_request", "expected {\"device\": text, \"ttl_s\": whole number}");
+    auto const device = service::find(a, id->as_string());
+    if (!device) return refused(device.error());
+    auto const link = a.compliance.link_to(*device, std::chrono::seconds(ttl->as_int64()));
+    if (!link) return refused(link.error());
+    return reply(201, {{"url", link->url}, {"device", device->name.empty() ? device->id : device->name},
+                          {"id", device->id}, {"expires", rfc3339(link->expires)}});
+}
+
 }  // namespace
 
 http::response serve(service::appliance& a, about const& us, http::request const& r) {
@@ -106,6 +122,7 @@ http::response serve(service::appliance& a, about const& us, http::request const
     }
     if (is({"compliance"})) return get ? list(service::compliance_states(a)) : no_method();
     if (is({"compliance", "report"})) return post ? report(a) : no_method();
+    if (is({"compliance", "links"})) return post ? compliance_link(a, r.body) : no_method();
     if (is({"events"})) return get ? list(service::events(a)) : no_method();
     if (is({"events", "*"})) return get ? one(service::event(a, path[1])) : no_method();
     return refused(404, "not_found", "there is nothing at this address");

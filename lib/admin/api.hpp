@@ -18,7 +18,7 @@ struct about {
 // GET  /devices, /devices/{id}, /devices/{id}/commands
 // POST /devices/{id}/commands  {"verb","uri","format","value"}
 // GET  /key;  POST /key/test, /key/promote;  POST /reload
-// GET  /compliance;  POST /compliance/report
+// GET  /compliance;  POST /compliance/report, /compliance/links  {"device","ttl_s"}
 // GET  /events, /events/{id}
 // {id} is percent-encoded: an id, an Entra device ID or a name. An error is {"error":{"code","message"}} with a
 // status of 400, 403, 404, 405, 409, 500 or 503. The objects are those of `mdmctl --json`.

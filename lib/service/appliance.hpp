@@ -1,6 +1,7 @@
 // The use cases together, wired to one another: what listeners, timers and the administrator's interfaces call.
 #pragma once
 #include "service/application_token.hpp"
+#include "service/compliance_page.hpp"
 #include "service/consent.hpp"
 #include "service/context.hpp"
 #include "service/enrollment.hpp"
@@ -24,6 +25,7 @@ struct appliance {
     user_groups groups{ctx, token};
     service::pins pins{ctx};
     terms_of_use terms{ctx, keys, groups, pins};
+    compliance_page compliance{ctx};
     enrollment enroll{ctx, keys, groups};
     management manage{ctx};
     reporter report{ctx, token};
