@@ -90,7 +90,15 @@ void replace_file(std::filesystem::path const& file, std::string_view content) {
     if (::rename(beside.c_str(), file.c_str()) != 0) failed(file, "cannot be replaced");
 }
 
+// Asked before anything is changed. Files are replaced whole: it is their folder that must be writable.
+void may_replace(std::filesystem::path const& file) {
+    if (::access(file.parent_path().c_str(), W_OK | X_OK) != 0)
+        failed(file.parent_path(), "files in this folder cannot be replaced by this user");
+}
+
 config::settings load(command_line const& line) {
+    if (!line.socket.empty())
+        throw refused("the files to change are those of --config: name the daemon by it, not by --socket");
     auto loaded = config::load_settings(line.config_file, daemon::environment_of_service());
     if (!loaded.value) throw refused(loaded.problems.front().line_text());
     return std::move(*loaded.value);
@@ -113,9 +121,16 @@ files_plan plan_files(config::settings const& s) {
     if (!next) throw refused("entra.next_key_file: " + next.error().detail);
     switch (e.source) {
         case config::key_source::file:
-            return {[e] {
-                        if (::rename(e.next_key_file.c_str(), e.key_file.c_str()) != 0)
-                            failed(e.next_key_file, "cannot be moved to entra.key_file");
+            may_replace(e.key_file);
+            may_replace(e.next_key_file);
+            return {[e, key = *next] {
+                        if (::rename(e.next_key_file.c_str(), e.key_file.c_str()) == 0) return;
+                        if (errno != EXDEV) failed(e.next_key_file, "cannot be moved to entra.key_file");
+                        auto content = key.is_certificate() ? key.certificate_pem : std::string();
+                        content += key.is_certificate() ? key.key_pem.reveal() : key.text.reveal();
+                        replace_file(e.key_file, content);
+                        wipe(content);
+                        if (::unlink(e.next_key_file.c_str()) != 0) failed(e.next_key_file, "cannot be removed");
                     },
                 ""};
         case config::key_source::certificate:
@@ -124,6 +139,8 @@ files_plan plan_files(config::settings const& s) {
                     "the next key is a client secret, the current one a certificate: in {} put `key_file: {}` in place "
                     "of certificate_file and certificate_key_file, take next_key_file out, and reload mdmd",
                     s.file.string(), e.next_key_file.string()));
+            for (auto const* file : {&e.certificate_key_file, &e.certificate_file, &e.next_key_file})
+                may_replace(*file);
             return {[e, key = *next] {
                         replace_file(e.certificate_key_file, key.key_pem.reveal());
                         replace_file(e.certificate_file, key.certificate_pem);
@@ -146,7 +163,14 @@ int promote(command_line const& line) {
     auto const plan = plan_files(settings);
     auto daemon = line.daemon();
     auto shown = daemon.post("/key/promote", json::object{});
-    plan.now();
+    try {
+        plan.now();
+    } catch (refused const& e) {
+        throw refused(
+            fmt::format("the next key is in use until mdmd is reloaded or restarted, but its file is not in place: "
+                        "{}; move {} to {} by hand, and reload mdmd",
+                e.what(), settings.entra.next_key_file.string(), settings.entra.key_file.string()));
+    }
     if (plan.by_hand.empty()) {
         daemon.post("/reload", json::object{});
         // The daemon takes a new configuration within two seconds; what it says after that is what holds.

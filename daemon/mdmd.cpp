@@ -118,6 +118,7 @@ public:
             appliance_.remind.tick();
             tell_status();
         });
+        delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -160,6 +161,7 @@ public:
 
     void stop() {
         appliance_.report.stop();
+        appliance_.remind.stop();
         for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
@@ -167,8 +169,8 @@ public:
     }
 
 private:
-    std::array<std::optional<timer>*, 5> timers() {
-        return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_};
+    std::array<std::optional<timer>*, 6> timers() {
+        return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_};
     }
     // What `systemctl status` shows.
     void tell_status() {
@@ -192,7 +194,7 @@ private:
     std::atomic<bool> listening_ = false;
     http::server server_;
     std::string told_status_;  // of the reminders' timer alone
-    std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_;
+    std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

@@ -521,11 +521,15 @@ TEST_CASE("an answer about the application, or its addresses, that cannot be use
 }
 
 TEST_CASE("an application without keys is one", "[entra]") {
-    auto const body = GENERATE("{}", R"({"passwordCredentials":[],"keyCredentials":null,"identifierUris":null})");
+    auto const body = GENERATE(R"({"passwordCredentials":[]})", R"({"keyCredentials":[],"passwordCredentials":null})",
+        R"({"passwordCredentials":[],"keyCredentials":null,"identifierUris":null})");
     auto const got = entra::parse_application(answer(200, body));
     REQUIRE(got);
     CHECK(got->keys.empty());
     CHECK(got->identifier_uris.empty());
+    // But an answer that is about no keys at all does not say that there are none.
+    for (auto const* nothing : {"{}", R"({"passwordCredentials":null,"keyCredentials":null})"})
+        CHECK(entra::parse_application(answer(200, nothing)).error().code == errc::malformed);
 }
 
 TEST_CASE("the MDM application's addresses are read, those that are not set too", "[entra]") {

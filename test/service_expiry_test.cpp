@@ -31,6 +31,7 @@ struct expiry_fixture : test::appliance_fixture {
         appliance->token.watch();
         appliance->ends.refresh_if_due();
         appliance->remind.tick();
+        appliance->remind.deliver();
     }
     json::object told(std::size_t i) { return json::parse(tenant->hook_bodies.at(i)).as_object(); }
     std::size_t count() { return tenant->hook_bodies.size(); }
@@ -87,6 +88,46 @@ TEST_CASE_METHOD(expiry_fixture, "another key is looked up at once", "[service]"
     reconfigure();
     tick();
     CHECK(appliance->ends.end_of("entra_key") == time.now() + 300 * 24h);
+}
+
+TEST_CASE_METHOD(expiry_fixture,
+    "a permission that is granted later is noticed at a reload, a test, and within the hour", "[service]") {
+    auto const way = GENERATE(0, 1, 2);
+    CAPTURE(way);
+    tick();
+    CHECK(appliance->ends.end_of("entra_key") == std::nullopt);
+    graph_says(time.now() + 100 * 24h);
+    if (way == 0) reconfigure();
+    if (way == 1) CHECK(service::test_keys(*appliance).current.ends == time.now() + 100 * 24h);
+    if (way == 2) time.advance(1h);
+    tick();
+    CHECK(appliance->ends.end_of("entra_key"));
+}
+
+TEST_CASE_METHOD(expiry_fixture, "an answer that is none takes away nothing that was known", "[service]") {
+    auto const ends = time.now() + 100 * 24h;
+    graph_says(ends);
+    tick();
+    for (auto const* body : {"{}", "[]", "", R"({"passwordCredentials":null,"keyCredentials":null})"}) {
+        tenant->application = {200, {}, body};
+        reconfigure();
+        tick();
+        CAPTURE(body);
+        CHECK(appliance->ends.end_of("entra_key") == ends);
+        CHECK(appliance->ends.problem() != "");
+    }
+}
+
+TEST_CASE_METHOD(expiry_fixture, "a refused token is not taken for a refusal of Graph's", "[service]") {
+    graph_says(time.now() + 100 * 24h);
+    tenant->refused_secrets["the-application-secret"] = 7000112;
+    tick();
+    tenant->refused_secrets.clear();
+    time.advance(16min);
+    tick();
+    tick();
+    CHECK(appliance->ends.end_of("entra_key"));
+    CHECK(appliance->ends.problem() == "");
 }
 
 TEST_CASE_METHOD(expiry_fixture, "TLS certificate and authority are among what ends", "[service]") {
@@ -195,6 +236,9 @@ TEST_CASE("a program is run with its input, and killed with all that it started 
     CHECK(service::run_hook(script("exit 7"), "", 10s).error().detail.ends_with("ended with code 7"));
     CHECK(service::run_hook(script("kill -9 $$"), "", 10s).error().detail.ends_with("ended by signal 9"));
     CHECK(service::run_hook(folder.path() / "none", "", 10s).error().code == errc::unavailable);
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(service::run_hook(script("sleep 600"), "", 10min, stop.get_token()).error().detail.ends_with("stopping"));
     auto const slow = service::run_hook(script("sleep 600 & echo $! > \"$0.pid\"; wait"), "", 500ms);
     REQUIRE_FALSE(slow);
     auto const pid = std::stoi(test::read_file(folder.path() / "hook.pid"));

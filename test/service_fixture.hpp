@@ -216,6 +216,7 @@ struct appliance_fixture {
         appliance->token.watch();
         appliance->ends.refresh_if_due();
         appliance->remind.tick();
+        appliance->remind.deliver();
         appliance->report.judge();
         appliance->report.tick();
     }

@@ -239,6 +239,63 @@ TEST_CASE_METHOD(keys_fixture, "a test tries both keys, whatever was waited for"
     CHECK_FALSE(keys().current().next_in_use);
 }
 
+TEST_CASE_METHOD(keys_fixture, "a token of one tenant is not shown to another", "[service]") {
+    auto const change = GENERATE(0, 1, 2, 3);
+    CAPTURE(change);
+    keys().watch();
+    REQUIRE(keys().get());
+    auto& e = config.settings.entra;
+    if (change == 0) e.tenant_id = "99999999-2222-3333-4444-555555555555";
+    if (change == 1) e.client_id = "99999999-2222-3333-4444-555555555555";
+    if (change == 2) e.login_url = {"https://other.test", "other.test", 443};
+    if (change == 3) e.graph_url = {"https://other.test", "other.test", 443};
+    tenant->away = true;
+    reconfigure();
+    CHECK_FALSE(keys().get());
+    CHECK(keys().current().current.state == key_state::unproven);
+}
+
+TEST_CASE_METHOD(
+    keys_fixture, "a successor in use stays in use over a reload, until the current key is taken", "[service]") {
+    stage("the-next-secret");
+    keys().watch();
+    tenant->refused_secrets[first] = 7000222;
+    time.advance(2h);
+    REQUIRE(keys().get());
+    tenant->away = true;
+    reconfigure();
+    keys().watch();
+    CHECK(keys().current().next_in_use);
+    CHECK(keys().get());
+    tenant->away = false;
+    tenant->refused_secrets.clear();
+    time.advance(15min);
+    reconfigure();
+    keys().watch();
+    CHECK_FALSE(keys().current().next_in_use);
+    CHECK(keys().get());
+}
+
+TEST_CASE_METHOD(keys_fixture, "what failed is tried again without anybody asking", "[service]") {
+    tenant->away = true;
+    CHECK_FALSE(keys().get());
+    tenant->away = false;
+    auto const before = keys().recoveries();
+    time.advance(13s);
+    keys().watch();
+    CHECK(keys().recoveries() == before + 1);
+    CHECK(keys().current().current.state == key_state::ok);
+}
+
+TEST_CASE_METHOD(keys_fixture, "a clock that is set back holds nothing up", "[service]") {
+    time.advance(365 * 24h);
+    tenant->away = true;
+    CHECK_FALSE(keys().get());
+    tenant->away = false;
+    time.advance(-365 * 24h);
+    CHECK(keys().get());
+}
+
 // --- Entra's signing keys ----------------------------------------------------------------------------------------
 TEST_CASE_METHOD(test::appliance_fixture, "the signing keys are there after a restart without a network", "[service]") {
     appliance->keys.refresh_if_due();
@@ -271,6 +328,31 @@ TEST_CASE_METHOD(test::appliance_fixture, "the signing keys are there after a re
         appliance = start();
         CHECK(appliance->keys.verify(token()).error().code == errc::unavailable);
     }
+}
+
+TEST_CASE_METHOD(
+    test::appliance_fixture, "a version whose documents cannot be had keeps its own old ones alone", "[service]") {
+    appliance->keys.refresh_if_due();
+    tenant->no_v1 = true;
+    tenant->kid = "k2";
+    time.advance(2h);
+    appliance->keys.refresh_if_due();
+    CHECK(appliance->keys.verify(tenant->token(time.now(), {}, true)));  // v2, by its new key
+    auto const old_key = [&] {
+        tenant->kid = "k1";
+        auto const token = tenant->token(time.now());
+        tenant->kid = "k2";
+        return token;
+    };
+    CHECK(appliance->keys.verify(old_key()));  // v1, by its old one
+    appliance = start();
+    CHECK(appliance->keys.verify(old_key()));
+    for (int i = 0; i < 25; ++i) {
+        time.advance(1h);
+        appliance->keys.refresh_if_due();
+    }
+    CHECK_FALSE(appliance->keys.verify(old_key()));
+    CHECK(appliance->keys.verify(tenant->token(time.now(), {}, true)));
 }
 
 TEST_CASE_METHOD(test::appliance_fixture, "made-up key ids cannot make the appliance hammer Entra", "[service]") {

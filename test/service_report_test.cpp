@@ -125,7 +125,7 @@ TEST_CASE_METHOD(report_fixture, "each answer of Graph's has its consequence", "
     SECTION("503 is tried again soon") {
         tenant->patch_answers = {answer(503)};
         report_now();
-        time.advance(10s);
+        time.advance(12s);
         timers();
         CHECK(tenant->writes.size() == 1);
     }
@@ -222,4 +222,47 @@ TEST_CASE_METHOD(
     appliance = start();
     timers();
     CHECK(state() == "compliant");
+}
+
+TEST_CASE_METHOD(report_fixture, "Graph is left alone as long as it asks, by the whole queue", "[service]") {
+    int const status = GENERATE(429, 503);
+    CAPTURE(status);
+    checks_in("0");
+    tenant->patch_answers = {answer(status, "x", {{"Retry-After", "7200"}})};
+    time.advance(15min);  // the next interval
+    timers();
+    for (int i = 0; i < 7; ++i) {  // intervals pass
+        time.advance(15min);
+        timers();
+        CHECK(tenant->writes.empty());
+    }
+    time.advance(20min);
+    timers();
+    CHECK(tenant->writes.size() == 1);
+}
+
+TEST_CASE_METHOD(
+    report_fixture, "a token that Graph goes on refusing does not make us buy another each time", "[service]") {
+    checks_in("0");
+    for (int i = 0; i < 200; ++i) tenant->patch_answers.push_back(answer(401, "InvalidAuthenticationToken"));
+    time.advance(15min);  // the next interval
+    auto const before = tenant->token_requests;
+    for (int i = 0; i < 600; ++i) {
+        timers();
+        time.advance(1s);
+    }
+    CHECK(tenant->token_requests - before >= 2);
+    CHECK(tenant->token_requests - before <= 8);
+}
+
+TEST_CASE_METHOD(report_fixture, "a clock that is set back delays no report", "[service]") {
+    time.advance(365 * 24h);
+    checks_in("0");
+    tenant->patch_answers = {answer(503)};
+    time.advance(15min);  // the next interval
+    timers();
+    time.advance(-365 * 24h - 15min);
+    checks_in("1");
+    timers();
+    CHECK(tenant->writes.size() == 1);
 }

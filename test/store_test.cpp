@@ -275,7 +275,8 @@ TEST_CASE_METHOD(fixture, "the reports that are due come by their time, and tota
     });
     auto const due = [&](time_point at) {
         std::string all;
-        for (auto const& r : db.read([&](store::connection& c) { return store::due_reports(c, at, 10); }))
+        for (auto const& r :
+            db.read([&](store::connection& c) { return store::due_reports(c, at, std::chrono::hours(48), 10); }))
             all += r.device_id;
         return all;
     };

@@ -112,8 +112,15 @@ void read_next_key(section& s, context const& in, settings& into) {
         }
     std::error_code ignored;
     if (std::filesystem::status(e.next_key_file, ignored).type() == std::filesystem::file_type::not_found) return;
-    if (auto const key = read_credential(e.next_key_file); !key)
-        s.report(f, fmt::format("{}{}", key.error().detail, from));
+    auto const key = read_credential(e.next_key_file);
+    if (key) return;
+    // A successor that cannot be used yet must not stop the key that can; one that others may read is no secret any
+    // more.
+    auto const text = fmt::format("{}{}", key.error().detail, from);
+    if (key.error().code == errc::forbidden)
+        s.report(f, text);
+    else
+        s.out().warn(f.at, f.key, text);
 }
 
 void read_hosts(section& s, settings& into) {

@@ -7,6 +7,12 @@
 
 namespace mdmd {
 
+// Has the time that was planned come? A plan that is further off than any plan can be was made before the clock was set
+// back: it has come too.
+inline bool has_come(time_point planned, time_point now, std::chrono::milliseconds longest) {
+    return now >= planned || planned - now > longest;
+}
+
 // How long to leave a server alone that failed: `first`, then twice as long each time up to `longest`, each give or
 // take 20 % so that many callers do not come back at once. What the server asks for (Retry-After) is taken where it
 // is longer, up to an hour.

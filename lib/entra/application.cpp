@@ -24,7 +24,7 @@ result<json::object> read_answer(http::response const& answer, std::string_view 
         fmt::format("Graph answered the request for {} with {} {} {}", what, answer.status, e.code, e.request_id));
 }
 
-// The array of that name; empty where it is absent or null. Errors: malformed.
+// The array of that name, which was asked for and must be there. Errors: malformed.
 result<json::array> find_array(json::object const& o, std::string_view name) {
     auto const* value = o.if_contains({name.data(), name.size()});
     if (!value || value->is_null()) return json::array();
@@ -89,6 +89,12 @@ http::call read_application(application const& app, access_token const& token, s
 result<registration> parse_application(http::response const& answer) {
     auto const body = read_answer(answer, "the application");
     if (!body) return body.error();
+    auto const has = [&](char const* list) {
+        auto const* value = body->if_contains(list);
+        return value && !value->is_null();
+    };
+    if (!has("passwordCredentials") && !has("keyCredentials"))
+        return fail(errc::malformed, "Graph's answer does not say which keys the application has");
     registration out;
     auto const uris = find_array(*body, "identifierUris");
     if (!uris) return uris.error();

@@ -10,9 +10,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto refused_pause = 15min;
-constexpr auto least_life = 5min;  // of a token that is handed out
+constexpr auto least_life = 5min;      // of a token that is handed out
+constexpr auto longest_pause = 75min;  // what Entra may ask for, and the spread
 
-std::string place(bool next) { return next ? "next" : "current"; }
+std::string name_of(bool next) { return next ? "next" : "current"; }
+
+std::string place_of(config::settings const& s) {
+    return fmt::format(
+        "{} {} {} {}", s.entra.tenant_id, s.entra.client_id, s.entra.login_url.text, s.entra.graph_url.text);
+}
 
 std::array<std::int64_t, 5> identity_of(std::filesystem::path const& file) {
     struct stat s {};
@@ -38,21 +44,39 @@ entra::application application_of(config::settings const& s) {
 }
 
 application_token::application_token(context& c)
-    : context_(c), current_(slot_of(c.config()->settings.entra.key)), next_(slot_of({})) {}
+    : context_(c),
+      current_(slot_of(c.config()->settings.entra.key)),
+      next_(slot_of({})),
+      place_(place_of(c.config()->settings)) {}
 
 application_token::key_slot application_token::slot_of(credential key) const {
     key_slot s;
     s.view.present = !key.empty();
     s.view.certificate = key.is_certificate();
-    if (key.is_certificate())
-        s.view.id = hex(crypto::hmac_sha256(context_.form_key(), "certificate " + key.certificate_pem)).substr(0, 32);
-    else if (s.view.present)
-        s.view.id = hex(crypto::hmac_sha256(context_.form_key(), key.text.reveal())).substr(0, 32);
+    if (s.view.present) {
+        // The same key elsewhere is another one.
+        std::string what = place_of(context_.config()->settings) + " ";
+        what += key.is_certificate() ? std::string_view(key.certificate_pem) : key.text.reveal();
+        s.view.id = hex(crypto::hmac_sha256(context_.form_key(), what)).substr(0, 32);
+        wipe(what);
+    }
     s.key = std::move(key);
     return s;
 }
 
+bool application_token::token_is_good() const {
+    auto const now = context_.time.now();
+    return token_ && now < token_good_until_;
+}
+
+bool application_token::may_try(key_slot const& s) const {
+    return has_come(s.not_before, context_.time.now(), longest_pause);
+}
+
 void application_token::take(entra::access_token token) {
+    // Never the last of its life, however short that is.
+    auto const life = token.expires - context_.time.now();
+    token_good_until_ = token.expires - std::min<std::chrono::milliseconds>(least_life, life / 4);
     token_ = std::move(token);
     if (failing_) ++recoveries_;
     failing_ = false;
@@ -66,8 +90,8 @@ bool application_token::change_over() {
     bool const usable = other.present && (other.state == key_state::ok || other.state == key_state::unproven);
     if (!refusal || !entra::successor_may_help(refusal->code) || !usable) return false;
     use_next_ = !use_next_;
-    log::error(fmt::format("Entra refuses the application's {} key: the {} one is used from now on", place(!use_next_),
-                   place(use_next_)),
+    log::error(fmt::format("Entra refuses the application's {} key: the {} one is used from now on",
+                   name_of(!use_next_), name_of(use_next_)),
         {{"remedy", use_next_ ? "run `mdmctl key promote`" : "check entra.next_key_file"}});
     return true;
 }
@@ -85,7 +109,7 @@ result<entra::access_token> application_token::buy(bool next) {
                                                                                         : entra::assertion_form::ps256;
     auto const app = application_of(config->settings);
     auto request = entra::token_request(app, key, form, context_.time.now());
-    auto const answer = request ? context_.call(*request) : result<http::response>(request.error());
+    auto answer = request ? context_.call(*request) : result<http::response>(request.error());
     if (request) wipe(request->body);
 
     auto const now = context_.time.now();
@@ -96,18 +120,20 @@ result<entra::access_token> application_token::buy(bool next) {
     s.proof_due = false;
     if (!answer) {
         s.view.problem = answer.error().detail;
+        if (s.view.refusal && !s.view.refusal->credential_is_wrong) s.view.refusal.reset();
         s.not_before = s.retries.failed(now, random_fraction(), std::nullopt);
-        log::warning("no token from Entra", {{"key", place(next)}, {"reason", s.view.problem}});
+        log::warning("no token from Entra", {{"key", name_of(next)}, {"reason", s.view.problem}});
         return fail(errc::unavailable, s.view.problem);
     }
     auto parsed = entra::parse_token_answer(*answer, now);
+    wipe(answer->body);
     if (parsed.token) {
         s.view.state = key_state::ok;
         s.view.refusal.reset();
         s.view.problem.clear();
         s.not_before = {};
         s.retries.succeeded();
-        if (first_proof) log::info("Entra takes the application's key", {{"key", place(next)}});
+        if (first_proof) log::info("Entra takes the application's key", {{"key", name_of(next)}});
         return std::move(*parsed.token);
     }
     auto const& why = parsed.refusal;
@@ -117,7 +143,7 @@ result<entra::access_token> application_token::buy(bool next) {
     s.not_before =
         why.credential_is_wrong ? now + refused_pause : s.retries.failed(now, random_fraction(), why.retry_after);
     log::error("Entra refuses a token",
-        {{"key", place(next)}, {"reason", why.summary()}, {"meaning", why.meaning}, {"remedy", why.remedy},
+        {{"key", name_of(next)}, {"reason", why.summary()}, {"meaning", why.meaning}, {"remedy", why.remedy},
             {"trace_id", why.trace_id}, {"correlation_id", why.correlation_id}});
     return fail(why.credential_is_wrong ? errc::forbidden : errc::unavailable, why.summary());
 }
@@ -128,12 +154,10 @@ result<entra::access_token> application_token::get() {
         bool next = false;
         {
             std::scoped_lock const lock(mutex_);
-            auto const now = context_.time.now();
             next = use_next_;
             auto const& s = slot(next);
-            bool const have = token_ && token_->expires > now + least_life;
-            if (have && (!s.proof_due || now < s.not_before)) return *token_;
-            if (now < s.not_before) {
+            if (token_is_good() && (!s.proof_due || !may_try(s))) return *token_;
+            if (!may_try(s)) {
                 give_up();
                 if (!s.view.refusal) return fail(errc::unavailable, s.view.problem);
                 return fail(s.view.refusal->credential_is_wrong ? errc::forbidden : errc::unavailable,
@@ -150,7 +174,7 @@ result<entra::access_token> application_token::get() {
         if (bought.error().code == errc::conflict || (refused && change_over())) continue;
         if (refused) token_.reset();
         // What can still be used is, while Entra does not answer.
-        if (token_ && token_->expires > context_.time.now() + least_life) return *token_;
+        if (token_is_good()) return *token_;
         give_up();
         return bought;
     }
@@ -191,37 +215,65 @@ void application_token::read_next(bool reread) {
 }
 
 void application_token::watch() {
-    bool in_use_due = false;
+    bool get_one = false;
     {
         std::scoped_lock const one(buying_);
         read_next(false);
-        auto const next_is_due = [&] {
+        // The key that is not in use: the next one that is staged, or the current one after a reload that found the
+        // next one in use.
+        auto const other_is_due = [&] {
             std::scoped_lock const lock(mutex_);
-            bool const open = next_.proof_due || next_.view.state != key_state::ok;
-            return !use_next_ && next_.view.present && open && context_.time.now() >= next_.not_before;
+            auto const& other = slot(!use_next_);
+            bool const open = use_next_ ? other.proof_due : other.proof_due || other.view.state != key_state::ok;
+            return other.view.present && open && may_try(other);
         };
-        auto const bought = next_is_due() ? buy(true) : result<entra::access_token>(error{});
+        bool const next_in_use = [&] {
+            std::scoped_lock const lock(mutex_);
+            return use_next_;
+        }();
+        auto const bought = other_is_due() ? buy(!next_in_use) : result<entra::access_token>(error{});
         std::scoped_lock const lock(mutex_);
-        if (bought && change_over()) take(*bought);
+        if (bought && next_in_use == use_next_) {
+            if (use_next_) {
+                use_next_ = false;
+                take(*bought);
+                log::info("Entra takes the application's current key: it is used from now on");
+            } else if (change_over()) {
+                take(*bought);
+            }
+        }
+        // What failed is tried again without anybody asking: reports may wait for it.
         auto const& s = slot(use_next_);
-        in_use_due = s.proof_due && context_.time.now() >= s.not_before;
+        get_one = (s.proof_due || failing_) && may_try(s);
     }
-    if (in_use_due) static_cast<void>(get());
+    if (get_one) static_cast<void>(get());
 }
 
 void application_token::reload() {
     std::scoped_lock const lock(mutex_);
     ++generation_;
-    auto fresh = slot_of(context_.config()->settings.entra.key);
-    if (fresh.view.id == next_.view.id)
-        fresh.view = next_.view;  // promoted
-    else if (fresh.view.id == current_.view.id)
+    auto const config = context_.config();
+    auto const there = place_of(config->settings);
+    if (there != place_) {  // a token of one tenant is for no eyes of another
+        place_ = there;
+        token_.reset();
+        next_ = slot_of({});
+        use_next_ = false;
+    }
+    auto fresh = slot_of(config->settings.entra.key);
+    if (fresh.view.id == next_.view.id) {  // promoted
+        fresh.view = next_.view;
+        next_ = slot_of({});
+        use_next_ = false;
+    } else if (fresh.view.id == current_.view.id) {
         fresh.view = current_.view;
-    fresh.view.refusal.reset();
-    fresh.view.problem.clear();
-    if (fresh.view.state != key_state::ok) fresh.view.state = key_state::unproven;
+    }
+    if (!use_next_) {
+        fresh.view.refusal.reset();
+        fresh.view.problem.clear();
+        if (fresh.view.state != key_state::ok) fresh.view.state = key_state::unproven;
+    }
     current_ = std::move(fresh);
-    use_next_ = false;
     next_.not_before = {};
     next_.proof_due = true;
     next_file_ = {-1};  // read again, whatever it is
@@ -270,14 +322,9 @@ application_token::status application_token::current() const {
     return {current_.view, next_.view, use_next_};
 }
 
-credential application_token::key_in_use() const {
+credential application_token::key(bool next) const {
     std::scoped_lock const lock(mutex_);
-    return use_next_ ? next_.key : current_.key;
-}
-
-credential application_token::next_key() const {
-    std::scoped_lock const lock(mutex_);
-    return next_.key;
+    return next ? next_.key : current_.key;
 }
 
 int application_token::recoveries() const {

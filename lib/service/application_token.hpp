@@ -30,8 +30,8 @@ public:
     // Called by a timer about once a second: reads the next key's file when that has changed, and proves what is not
     // proven yet.
     void watch();
-    // The configuration was taken anew: every key is read and proven again at once, whatever was waited for. The token
-    // there is stays in use until Entra has refused the key that replaces the one it was bought with.
+    // The configuration was taken anew: every key is read and proven again at once, whatever was waited for. In the
+    // same tenant, what is in use stays so until Entra has taken, or refused, the key that is there now.
     void reload();
     // Tries both keys now.
     void test();
@@ -54,8 +54,7 @@ public:
     };
     status current() const;
     // To be found in Graph's list of keys; empty where there is none.
-    credential key_in_use() const;
-    credential next_key() const;
+    credential key(bool next) const;
     // Goes up each time a token could be had again after it could not: what waited may go on.
     int recoveries() const;
 
@@ -78,6 +77,8 @@ private:
     void take(entra::access_token);  // of the key in use
     void give_up();                  // there is none
     bool change_over();              // to the other key, where the one in use is refused and the other may help
+    bool token_is_good() const;
+    bool may_try(key_slot const&) const;
 
     context& context_;
     std::mutex buying_;  // one call to Entra at a time
@@ -86,6 +87,8 @@ private:
     bool use_next_ = false;
     std::array<std::int64_t, 5> next_file_{};  // by what it is told that the file has changed
     std::optional<entra::access_token> token_;
+    time_point token_good_until_{};
+    std::string place_;   // tenant, application and hosts that all of this is about
     int generation_ = 0;  // of what reload() ended: an answer to a key before it is not taken
     bool failing_ = false;
     int recoveries_ = 0;

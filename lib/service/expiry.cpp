@@ -44,9 +44,15 @@ std::string expiries::problem() const {
     return problem_;
 }
 
-result<void> expiries::ask(application_token::status const& keys) {
+void expiries::ask_again() {
+    std::scoped_lock const lock(mutex_);
+    next_ = {};
+}
+
+result<void> expiries::ask() {
     auto const token = token_.get();
-    if (!token) return token.error();
+    if (!token) return fail(errc::unavailable, token.error().detail);
+    auto const keys = token_.current();
     auto const app = application_of(context_.config()->settings);
     auto const answer = context_.call(entra::read_application(app, *token, new_guid()));
     if (!answer) return answer.error();
@@ -54,48 +60,49 @@ result<void> expiries::ask(application_token::status const& keys) {
     auto const registered = entra::parse_application(*answer);
     if (!registered) return registered.error();
     auto const now = context_.time.now();
-    bool all_known = true;
-    auto const note = [&](application_token::key_view const& view, credential const& key) {
-        if (!view.present) return;
-        auto const ends = entra::end_of(key, *registered, now);
-        all_known = all_known && ends;
+    bool in_use_is_known = true;
+    for (bool const next : {false, true}) {
+        auto const& view = next ? keys.next : keys.current;
+        if (!view.present) continue;
+        auto const ends = entra::end_of(token_.key(next), *registered, now);
+        if (next == keys.next_in_use) in_use_is_known = ends.has_value();
         auto const text =
             json::serialize(json::object{{"ends", ends ? json::value(rfc3339_ms(*ends)) : json::value(nullptr)}});
         context_.db.write([&](store::connection& db) { store::put_document(db, {document_of(view.id), text, now}); });
-    };
-    note(keys.in_use(), token_.key_in_use());
-    if (!keys.next_in_use) note(keys.next, token_.next_key());
-    if (!all_known) return fail(errc::not_found, "Graph lists no key of the application that is like the one in use");
+    }
+    if (!in_use_is_known)
+        return fail(errc::not_found, "Graph lists no key of the application that is like the one in use");
     return {};
 }
 
 void expiries::refresh_if_due() {
     auto const keys = token_.current();
-    auto const about = keys.in_use().id + " " + keys.next.id;
+    auto const about = fmt::format("{} {} {}", keys.current.id, keys.next.id, token_.recoveries());
     auto const now = context_.time.now();
     {
         std::scoped_lock const lock(mutex_);
-        bool const other_keys = about != asked_for_ && !asked_for_.empty();
-        if (now < next_ && next_ - now <= 25h && !other_keys) return;
+        bool const other = about != asked_for_ && !asked_for_.empty();
+        if (!has_come(next_, now, 25h) && !other) return;
     }
-    auto const told = ask(keys);
+    auto const told = ask();
     std::scoped_lock const lock(mutex_);
     attempted_ = true;
     asked_for_ = about;
-    // What is not permitted or not there will not be in a minute either.
-    bool const final = told || told.error().code == errc::forbidden || told.error().code == errc::not_found;
-    if (final) retries_.succeeded();
-    next_ = final ? now + 24h : retries_.failed(now, random_fraction(), std::nullopt);
+    // What is not permitted or not there may be in an hour.
+    bool const final = !told && (told.error().code == errc::forbidden || told.error().code == errc::not_found);
+    if (told || final) retries_.succeeded();
+    next_ = told ? now + 24h : final ? now + 1h : retries_.failed(now, random_fraction(), std::nullopt);
     auto const problem = told ? std::string() : told.error().detail;
     if (!problem.empty() && problem != problem_)
         log::warning("the end of the application's key cannot be read from Graph", {{"reason", problem}});
     problem_ = problem;
 }
 
-std::optional<expiry> expiries::key_end(
-    std::string what, application_token::key_view const& view, credential const& key) const {
+std::optional<expiry> expiries::of_key(bool next) const {
+    auto const keys = token_.current();
+    auto const& view = next ? keys.next : keys.current;
     if (!view.present) return std::nullopt;
-    expiry e{std::move(what), std::nullopt, ""};
+    expiry e{next == keys.next_in_use ? "entra_key" : next ? "entra_next_key" : "entra_old_key", std::nullopt, ""};
     auto const kept =
         context_.db.read([&](store::connection& db) { return store::find_document(db, document_of(view.id)); });
     if (kept) {
@@ -103,12 +110,12 @@ std::optional<expiry> expiries::key_end(
         if (auto const* text = said.at("ends").if_string()) e.ends = parse_rfc3339(*text);
         if (e.ends) e.source = "Graph";
     }
-    if (auto const expires = context_.config()->settings.entra.key_expires;
-        !e.ends && expires && e.what == "entra_key") {
+    if (auto const expires = context_.config()->settings.entra.key_expires; !e.ends && expires && !next) {
         e.ends = expires;
         e.source = "entra.key_expires";
     }
     // A certificate is of no use after its own end, whatever else is said.
+    auto const key = token_.key(next);
     if (auto const own = key.is_certificate() ? end_of_certificate(key.certificate_pem) : std::nullopt;
         own && (!e.ends || *own < *e.ends)) {
         e.ends = own;
@@ -122,9 +129,9 @@ std::vector<expiry> expiries::list() const {
     auto const config = context_.config();
     auto const& s = config->settings;
     std::vector<expiry> all;
-    if (auto e = key_end("entra_key", keys.in_use(), token_.key_in_use())) all.push_back(std::move(*e));
+    if (auto e = of_key(keys.next_in_use)) all.push_back(std::move(*e));
     if (!keys.next_in_use)
-        if (auto e = key_end("entra_next_key", keys.next, token_.next_key())) all.push_back(std::move(*e));
+        if (auto e = of_key(true)) all.push_back(std::move(*e));
     auto const add = [&](char const* what, std::string const& pem) {
         if (pem.empty()) return;
         auto const ends = next_end(pem, context_.time.now());

@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
 #include <csignal>
+#include <span>
 #include <system_error>
 
 namespace mdmd::service {
@@ -51,14 +53,21 @@ struct spawn_setup {
     }
 };
 
-int milliseconds_until(steady::time_point until) {
-    auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now()).count();
-    return static_cast<int>(std::max<std::int64_t>(0, left));
+// Waits for one of the events, a fifth of a second at a time, so that a stop is seen. False: the time is up, or a stop.
+bool wait(std::span<pollfd> on, steady::time_point until, std::stop_token const& stop) {
+    while (!stop.stop_requested() && steady::now() < until) {
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
+        auto const n = ::poll(on.data(), on.size(), static_cast<int>(std::min<std::int64_t>(left.count(), 200)));
+        if (n > 0) return true;
+        if (n < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+    }
+    return false;
 }
 
 }  // namespace
 
-result<void> run_hook(std::filesystem::path const& program, std::string const& input, std::chrono::milliseconds limit) {
+result<void> run_hook(std::filesystem::path const& program, std::string const& input, std::chrono::milliseconds limit,
+    std::stop_token stop) {
     auto const failed = [&](std::string const& why) {
         return fail(errc::unavailable, fmt::format("{}: {}", program.string(), why));
     };
@@ -93,8 +102,8 @@ result<void> run_hook(std::filesystem::path const& program, std::string const& i
 
     // A program need not read what it is given; SIGPIPE is ignored by this process.
     for (std::size_t sent = 0; sent < input.size();) {
-        pollfd both[2]{{writing.get(), POLLOUT, 0}, {process.get(), POLLIN, 0}};
-        if (::poll(both, 2, milliseconds_until(until)) <= 0) break;
+        std::array<pollfd, 2> both{{{writing.get(), POLLOUT, 0}, {process.get(), POLLIN, 0}}};
+        if (!wait(both, until, stop)) break;
         auto const n = ::write(writing.get(), input.data() + sent, input.size() - sent);
         if (n < 0 && errno != EAGAIN && errno != EINTR) break;
         if (n > 0) sent += static_cast<std::size_t>(n);
@@ -102,14 +111,12 @@ result<void> run_hook(std::filesystem::path const& program, std::string const& i
     }
     writing.close();
 
-    pollfd ended{process.get(), POLLIN, 0};
-    int polled = 0;
-    do polled = ::poll(&ended, 1, milliseconds_until(until));
-    while (polled < 0 && errno == EINTR);
-    bool const in_time = polled > 0;
+    std::array<pollfd, 1> ended{{{process.get(), POLLIN, 0}}};
+    bool const in_time = wait(ended, until, stop);
     if (!in_time) ::kill(-child, SIGKILL);
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    if (!in_time && stop.stop_requested()) return failed("given up, since this process is stopping");
     if (!in_time)
         return failed(
             fmt::format("does not end within {} s", std::chrono::duration_cast<std::chrono::seconds>(limit).count()));

@@ -113,8 +113,7 @@ std::string status_line(appliance& a) {
 keys_view keys(appliance& a) {
     auto const tokens = a.token.current();
     auto const config = a.ctx.config();
-    auto const ends = a.ends.list();
-    auto const view = [&](application_token::key_view const& k, std::string source, std::string_view what) {
+    auto const view = [&](application_token::key_view const& k, std::string source, bool next) {
         key_view v{.source = std::move(source),
             .present = k.present,
             .certificate = k.certificate,
@@ -122,28 +121,26 @@ keys_view keys(appliance& a) {
             .ends = {},
             .end_source = "",
             .error = {}};
-        for (auto const& e : ends)
-            if (e.what == what) {
-                v.ends = e.ends;
-                v.end_source = e.source;
-            }
-        if (k.refusal)
-            v.error = {k.refusal->code, k.refusal->meaning, k.refusal->remedy};
-        else if (!k.problem.empty())
+        if (auto const e = a.ends.of_key(next)) {
+            v.ends = e->ends;
+            v.end_source = e->source;
+        }
+        if (!k.problem.empty())
             v.error = {
                 0, k.problem, k.present ? "Run `mdmctl doctor`." : "Mend the file that entra.next_key_file names."};
+        else if (k.refusal)
+            v.error = {k.refusal->code, k.refusal->meaning, k.refusal->remedy};
         return v;
     };
-    return {.current =
-                view(tokens.current, source_name(config->settings.entra.source), tokens.next_in_use ? "" : "entra_key"),
-        .next = view(tokens.next, config->settings.entra.next_key_file.string(),
-            tokens.next_in_use ? "entra_key" : "entra_next_key"),
+    return {.current = view(tokens.current, source_name(config->settings.entra.source), false),
+        .next = view(tokens.next, config->settings.entra.next_key_file.string(), true),
         .next_in_use = tokens.next_in_use,
         .end_problem = a.ends.problem()};
 }
 
 keys_view test_keys(appliance& a) {
     a.token.test();
+    a.ends.ask_again();
     a.ends.refresh_if_due();
     return keys(a);
 }

@@ -100,20 +100,21 @@ void reminders::tell(expiry const& e, std::chrono::seconds threshold, time_point
             {"renew", n.renew}, {"docs", n.docs}});
 }
 
-void reminders::deliver(store::reminder r, time_point now) {
+void reminders::deliver(store::reminder const& told) {
     auto const config = context_.config();
     auto const& notify = config->settings.notify;
-    auto const body = as_json(notice_of(r.what, r.ends, now));
+    auto const body = as_json(notice_of(told.what, told.ends, context_.time.now()));
+    auto r = told;
+    r.error.clear();
+    if (notify.command.empty()) r.command_due = false;
+    if (notify.webhook.empty()) r.webhook_due = false;
     auto const by = [&](bool& due, auto deliver_it) {
-        if (!due) return;
+        if (!due || stop_.stop_requested()) return;
         auto const done = deliver_it();
         due = !done;
         if (!done) r.error = done.error().detail;
     };
-    r.error.clear();
-    if (notify.command.empty()) r.command_due = false;
-    if (notify.webhook.empty()) r.webhook_due = false;
-    by(r.command_due, [&] { return run_hook(notify.command, body, delivery_limit); });
+    by(r.command_due, [&] { return run_hook(notify.command, body, delivery_limit, stop_.get_token()); });
     by(r.webhook_due, [&]() -> result<void> {
         auto const answer = context_.call({.method = "POST",
             .url = notify.webhook,
@@ -126,6 +127,7 @@ void reminders::deliver(store::reminder r, time_point now) {
             return fail(errc::unavailable, fmt::format("notify.webhook answers HTTP {}", answer->status));
         return {};
     });
+    if (stop_.stop_requested() && (r.command_due || r.webhook_due)) return;  // tried again after the restart
     if (r.command_due || r.webhook_due) {
         backoff retries(10s, 1h);
         ++r.attempts;
@@ -133,7 +135,16 @@ void reminders::deliver(store::reminder r, time_point now) {
             r.next_try = retries.failed(context_.time.now(), random_fraction(), std::nullopt);
         log::warning("a reminder could not be delivered", {{"what", r.what}, {"reason", r.error}});
     }
-    context_.db.write([&](store::connection& db) { store::put_reminder(db, r); });
+    context_.db.write([&](store::connection& db) {
+        for (auto const& now_told : store::list_reminders(db))  // meanwhile a later threshold may have been told
+            if (now_told.what == r.what && now_told.ends == r.ends && now_told.threshold_s == r.threshold_s)
+                store::put_reminder(db, r);
+    });
+}
+
+void reminders::deliver() {
+    for (auto const& r : list())
+        if ((r.command_due || r.webhook_due) && has_come(r.next_try, context_.time.now(), 2h)) deliver(r);
 }
 
 void reminders::tick() {
@@ -158,9 +169,6 @@ void reminders::tick() {
     for (auto const& r : told)  // of what there is no more
         if (std::none_of(all.begin(), all.end(), [&](expiry const& e) { return e.what == r.what; }))
             context_.db.write([&](store::connection& db) { store::remove_reminder(db, r.what); });
-    auto const now = context_.time.now();
-    for (auto& r : list())
-        if ((r.command_due || r.webhook_due) && r.next_try <= now) deliver(std::move(r), now);
 }
 
 }  // namespace mdmd::service

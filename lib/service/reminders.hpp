@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -33,18 +34,22 @@ public:
     reminders(context& c, expiries const& e) : context_(c), expiries_(e) {}
 
     // Called by a timer. Each threshold of key_reminders, and the end, is told once, whatever restarts there are; of
-    // several thresholds that were reached meanwhile only the smallest. What cannot be delivered is tried again after
-    // 10 s, doubling to an hour.
+    // several thresholds that were reached meanwhile only the smallest.
     void tick();
+    // Called by a timer of its own, since a program may take its time. What cannot be delivered is tried again after
+    // 10 s, doubling to an hour.
+    void deliver();
+    void stop() { stop_.request_stop(); }  // what is being delivered is given up
 
     std::vector<store::reminder> list() const;  // those that have been told, by end
 
 private:
     void tell(expiry const&, std::chrono::seconds threshold, time_point now);
-    void deliver(store::reminder, time_point now);
+    void deliver(store::reminder const&);
 
     context& context_;
     expiries const& expiries_;
+    std::stop_source stop_;
 };
 
 }  // namespace mdmd::service

@@ -7,7 +7,8 @@
 namespace mdmd::service {
 namespace {
 
-constexpr std::int64_t batch = 100;  // devices judged, or reports taken up, in one go
+constexpr auto longest_pause = std::chrono::hours(25);  // Graph may ask for a day
+constexpr std::int64_t batch = 100;                     // devices judged, or reports taken up, in one go
 
 }  // namespace
 
@@ -15,12 +16,25 @@ void reporter::tick() {
     std::unique_lock const one(running_, std::try_to_lock);
     if (!one) return;
     auto const now = context_.time.now();
+    auto const interval = context_.config()->settings.compliance.interval;
     // What waited for a key goes on when there is one.
     auto const recoveries = token_.recoveries();
-    bool const whole = now >= next_run_ || recoveries != recoveries_;
+    bool const at_once = retry_at_once_.exchange(false);
+    bool const whole = at_once || recoveries != recoveries_ || has_come(next_run_, now, interval);
     recoveries_ = recoveries;
-    if (whole) next_run_ = now + context_.config()->settings.compliance.interval;
+    if (at_once) not_before_ = {};
+    if (!has_come(not_before_, now, longest_pause)) return;
+    if (whole) next_run_ = now + interval;
     pump(!whole);
+}
+
+void reporter::retry_now() { retry_at_once_ = true; }
+
+void reporter::leave_graph_alone(std::optional<std::chrono::milliseconds> retry_after, time_point now) {
+    not_before_ = graph_retries_.failed(now, random_fraction(), {});
+    if (retry_after) not_before_ = now + *retry_after;  // what it asks for, be it less or more
+    // The whole queue is looked at then, not only what was tried before.
+    next_run_ = not_before_;
 }
 
 result<reporter::run> reporter::report_now() {
@@ -73,8 +87,9 @@ reporter::run reporter::pump(bool only_retries) {
         if (old.size() < batch) break;
     }
     for (bool more = true; more;) {
-        auto const due = context_.db.read(
-            [&](store::connection& db) { return store::due_reports(db, context_.time.now(), batch, only_retries); });
+        auto const due = context_.db.read([&](store::connection& db) {
+            return store::due_reports(db, context_.time.now(), longest_pause + refresh, batch, only_retries);
+        });
         more = due.size() == batch;
         for (auto const& r : due) {
             auto const did = stopping_ ? step::stop : report_one(r, total);
@@ -153,12 +168,22 @@ reporter::step reporter::report_one(store::report const& sent, run& total) {
         }
         store::put_report(db, to_stored(sent.device_id, current->entra_device_id, r));
     });
-    if (done) return step::sent;
-    // The rest of the queue would fare no better now; it is taken up again when this one is tried again.
-    bool const wait = answer.status == 0 || answer.status == 401 || answer.status == 429;
+    if (done) {
+        graph_retries_.succeeded();
+        token_was_refused_ = false;
+        return step::sent;
+    }
+    // The rest of the queue would fare no better now; it is taken up again when this one is tried again. Another token
+    // is tried at once, but not another after that.
+    bool const another_token = answer.status == 401 && !token_was_refused_;
+    token_was_refused_ = answer.status == 401;
+    bool const wait = answer.status == 0 || answer.status == 401 || answer.status == 429 || answer.status >= 500;
     if (!wait) return step::failed;
     ++total.failed;
-    next_run_ = std::min(next_run_, now + answer.retry_after.value_or(std::chrono::seconds(10)));
+    if (another_token)
+        next_run_ = now;
+    else
+        leave_graph_alone(answer.retry_after, now);
     return step::stop;
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "core/backoff.hpp"
 #include "service/application_token.hpp"
 #include "service/context.hpp"
 #include "store/compliance.hpp"
@@ -18,6 +19,8 @@ public:
     void judge();
     // Reports to Graph every `compliance.interval`, and what waits for another try when its time comes.
     void tick();
+    // Graph, or the way to it, may have changed: nothing is waited for any more.
+    void retry_now();
     // The run that is on ends after the call that it is in; no other begins.
     void stop() { stopping_ = true; }
 
@@ -39,10 +42,16 @@ private:
 
     context& context_;
     application_token& token_;
-    std::mutex running_;
+    void leave_graph_alone(std::optional<std::chrono::milliseconds> retry_after, time_point now);
+
+    std::mutex running_;  // guards what follows, but for what is atomic
     time_point next_run_{};
-    int recoveries_ = 0;       // of the token, when they were last looked at
-    bool judged_all_ = false;  // of judge()'s caller alone
+    time_point not_before_{};  // Graph wants to be left alone, or did not answer
+    backoff graph_retries_{std::chrono::seconds(10), std::chrono::minutes(5)};
+    bool token_was_refused_ = false;           // by Graph, the last time
+    std::atomic<bool> retry_at_once_ = false;  // for the next tick
+    int recoveries_ = 0;                       // of the token, when they were last looked at
+    bool judged_all_ = false;                  // of judge()'s caller alone
     std::atomic<bool> stopping_ = false;
 };
 

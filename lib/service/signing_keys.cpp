@@ -18,13 +18,14 @@ constexpr auto fetch_timeout = 5s;
 constexpr int most_waiting = 16;  // of at least 32 workers
 constexpr char document_name[] = "signing_keys";
 
-bool fresh(entra::key_set const& keys, time_point now) { return now - keys.fetched <= key_lifetime; }
+// What a clock that was wrong then calls the future would never be too old.
+bool is_fresh(time_point fetched, time_point now) { return fetched <= now + 5min && now - fetched <= key_lifetime; }
 
 }  // namespace
 
 std::shared_ptr<entra::key_set const> signing_keys::snapshot() const {
     std::scoped_lock const lock(mutex_);
-    return keys_ && fresh(*keys_, context_.time.now()) ? keys_ : nullptr;
+    return keys_ && is_fresh(keys_->fetched, context_.time.now()) ? keys_ : nullptr;
 }
 
 bool signing_keys::attempted() const {
@@ -35,6 +36,7 @@ bool signing_keys::attempted() const {
 void signing_keys::forget() {
     std::scoped_lock const lock(mutex_);
     keys_.reset();
+    documents_ = {};
     policy_ = {};
     ++generation_;
 }
@@ -76,21 +78,21 @@ signing_keys::fetched signing_keys::fetch() const {
             auto const jwks = get(meta->jwks_uri);
             if (!jwks) return jwks.error();
             if (auto const keys = entra::parse_jwks(*jwks); !keys) return keys.error();
-            return documents{*text, *jwks};
+            return documents{*text, *jwks, context_.time.now()};
         }();
         if (have) return *have;
         all.missing = have.error();
         return std::nullopt;
     };
-    all.v1 = take("");
-    all.v2 = take("/v2.0");
+    all.got.v1 = take("");
+    all.got.v2 = take("/v2.0");
     return all;
 }
 
-result<entra::key_set> signing_keys::read(fetched const& all, time_point at) const {
+result<entra::key_set> signing_keys::read(both const& all) const {
     auto const tenant = context_.config()->settings.entra.tenant_id;
     entra::key_set set;
-    set.fetched = at;
+    set.fetched = time_point::max();
     auto const take = [&](documents const& d, std::string& issuer) -> result<void> {
         auto const meta = entra::parse_metadata(d.metadata, tenant);
         if (!meta) return meta.error();
@@ -98,11 +100,13 @@ result<entra::key_set> signing_keys::read(fetched const& all, time_point at) con
         if (!keys) return keys.error();
         for (auto& k : *keys) set.keys[k.kid].push_back(std::move(k));
         issuer = meta->issuer;
+        set.fetched = std::min(set.fetched, d.at);
         return {};
     };
     for (auto const& [version, issuer] : {std::pair(&all.v1, &set.issuer_v1), {&all.v2, &set.issuer_v2}})
         if (*version)
             if (auto const taken = take(**version, *issuer); !taken) return taken.error();
+    if (!all.v1 && !all.v2) return fail(errc::malformed, "no documents");
     return set;
 }
 
@@ -111,32 +115,33 @@ std::string signing_keys::place() const {
     return config->settings.entra.login_url.text + "/" + config->settings.entra.tenant_id;
 }
 
-void signing_keys::keep(fetched const& all, time_point at) const {
+void signing_keys::keep(both const& all) const {
     auto const as_json = [](std::optional<documents> const& d) -> json::value {
         if (!d) return nullptr;
-        return {{"metadata", d->metadata}, {"jwks", d->jwks}};
+        return {{"metadata", d->metadata}, {"jwks", d->jwks}, {"at", to_ms(d->at)}};
     };
     auto const text =
         json::serialize(json::object{{"place", place()}, {"v1", as_json(all.v1)}, {"v2", as_json(all.v2)}});
-    context_.db.write([&](store::connection& db) { store::put_document(db, {document_name, text, at}); });
+    context_.db.write([&](store::connection& db) {
+        store::put_document(db, {document_name, text, context_.time.now()});
+    });
 }
 
 void signing_keys::load() {
     auto const kept = context_.db.read([](store::connection& db) { return store::find_document(db, document_name); });
-    // What a clock that was wrong then calls the future would never be too old.
-    if (!kept || kept->fetched > context_.time.now()) return;
+    if (!kept) return;
     boost::system::error_code bad;
     auto const text = json::parse(kept->text, bad);
     if (bad || !text.is_object() || text.at("place") != json::value(place())) return;
     auto const version = [&](char const* name) -> std::optional<documents> {
         auto const& d = text.at(name);
         if (d.is_null()) return std::nullopt;
-        return documents{std::string(d.at("metadata").as_string()), std::string(d.at("jwks").as_string())};
+        documents found{std::string(d.at("metadata").as_string()), std::string(d.at("jwks").as_string()),
+            from_ms(d.at("at").as_int64())};
+        return is_fresh(found.at, context_.time.now()) ? std::optional(std::move(found)) : std::nullopt;
     };
-    fetched all;
-    all.v1 = version("v1");
-    all.v2 = version("v2");
-    auto keys = read(all, kept->fetched);
+    documents_ = {version("v1"), version("v2")};
+    auto keys = read(documents_);
     if (keys) keys_ = std::make_shared<entra::key_set const>(std::move(*keys));
 }
 
@@ -149,31 +154,32 @@ int signing_keys::generation() const {
 
 void signing_keys::refresh() {
     auto const asked = generation();
-    auto const got = fetch();
+    auto fresh = fetch();
     auto const now = context_.time.now();
-    bool taken = false;
+    std::optional<both> to_keep;
     {
         std::scoped_lock const lock(mutex_);
         if (asked != generation_) return;
         attempted_ = true;
-        // Half of the keys are better than none, but never replace a whole set that can still be used.
-        bool const whole = keys_ && !keys_->issuer_v1.empty() && !keys_->issuer_v2.empty() && fresh(*keys_, now);
-        if ((got.v1 || got.v2) && !(got.missing && whole)) {
-            keys_ = std::make_shared<entra::key_set const>(read(got, now).value());
-            taken = true;
-        }
-        if (got.missing)
-            policy_.failed(now, random_fraction(), got.retry_after);
+        // What one version has now, with what the other had last, while that is not too old.
+        bool const any = fresh.got.v1 || fresh.got.v2;
+        for (auto const& [now_has, had] : {std::pair(&fresh.got.v1, &documents_.v1), {&fresh.got.v2, &documents_.v2}})
+            if (*now_has || (*had && !is_fresh((*had)->at, now))) *had = std::move(*now_has);
+        auto keys = read(documents_);
+        keys_ = keys ? std::make_shared<entra::key_set const>(std::move(*keys)) : nullptr;
+        if (any) to_keep = documents_;
+        if (fresh.missing)
+            policy_.failed(now, random_fraction(), fresh.retry_after);
         else
             policy_.succeeded(now, random_fraction());
     }
-    if (taken) {
+    if (to_keep) {
         log::debug("signing keys fetched");
-        keep(got, now);
+        keep(*to_keep);
     }
-    if (got.missing)
+    if (fresh.missing)
         log::warning("signing keys could not be fetched",
-            {{"reason", got.missing->detail}, {"kept", snapshot() ? "those known" : "none"}});
+            {{"reason", fresh.missing->detail}, {"kept", snapshot() ? "those known" : "none"}});
 }
 
 result<entra::identity> signing_keys::verify(std::string_view token) {

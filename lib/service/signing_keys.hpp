@@ -33,27 +33,33 @@ private:
     std::shared_ptr<entra::key_set const> snapshot() const;
     void refresh();  // with fetching_ held
     int generation() const;
-    // What one version's endpoints answered.
+    // What one version's endpoints answered, and when.
     struct documents {
         std::string metadata, jwks;
+        time_point at;
     };
-    // Those of version 1.0 and 2.0. Where one of the two cannot be had, `missing` says why.
-    struct fetched {
+    // Those of version 1.0 and 2.0.
+    struct both {
         std::optional<documents> v1, v2;
-        std::optional<error> missing;
+    };
+    struct fetched {
+        both got;
+        std::optional<error> missing;  // why one of the two, or both, could not be had
         std::optional<std::chrono::milliseconds> retry_after;
     };
     fetched fetch() const;
-    // Errors: malformed. Without a version's documents its issuer is empty: its tokens are refused.
-    result<entra::key_set> read(fetched const&, time_point at) const;
+    // Without a version's documents its issuer is empty: its tokens are refused. As old as the older of the two.
+    // Errors: malformed.
+    result<entra::key_set> read(both const&) const;
     void load();
-    void keep(fetched const&, time_point at) const;
+    void keep(both const&) const;
     std::string place() const;  // whose keys: login host and tenant
 
     context& context_;
     std::mutex fetching_;           // one fetch at a time
     std::atomic<int> waiting_ = 0;  // callers of verify() at or before that mutex
     mutable std::mutex mutex_;
+    both documents_;  // what keys_ was read from
     std::shared_ptr<entra::key_set const> keys_;
     entra::refresh_policy policy_;
     bool attempted_ = false;

@@ -71,10 +71,13 @@ std::optional<report> find_report(connection& db, std::string_view device_id) {
     return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
 }
 
-std::vector<report> due_reports(connection& db, time_point now, std::int64_t most, bool only_retries) {
+std::vector<report> due_reports(
+    connection& db, time_point now, std::chrono::milliseconds longest, std::int64_t most, bool only_retries) {
+    constexpr time_point never{std::chrono::seconds(253'402'300'799)};
     return reports_where(db,
-        "phase IN ('due', 'parked') AND next_try <= $1 AND attempts >= $3 AND entra_device_id <> '' ORDER BY next_try LIMIT $2",
-        {now, most, only_retries ? 1 : 0});
+        "phase IN ('due', 'parked') AND (next_try <= $1 OR (next_try > $4 AND next_try < $5)) AND attempts >= $3 "
+        "AND entra_device_id <> '' ORDER BY next_try LIMIT $2",
+        {now, most, only_retries ? 1 : 0, now + longest, never});
 }
 
 std::vector<report> old_reports(connection& db, time_point before, std::int64_t most) {

@@ -37,8 +37,10 @@ struct report {
 void put_report(connection&, report const&);
 void remove_reports_of(connection&, std::string_view entra_device_id);
 std::optional<report> find_report(connection&, std::string_view device_id);
-// Due and parked ones whose next_try has come, by next_try; `only_retries`: those that were tried before.
-std::vector<report> due_reports(connection&, time_point now, std::int64_t most, bool only_retries = false);
+// Due and parked ones whose next_try has come, by next_try; `only_retries`: those that were tried before. A next_try
+// over `longest` ahead was set before the clock was set back, and has come too; that of the year 9999 never does.
+std::vector<report> due_reports(
+    connection&, time_point now, std::chrono::milliseconds longest, std::int64_t most, bool only_retries = false);
 std::vector<report> old_reports(connection&, time_point before, std::int64_t most);  // done, last success before
 // Forgets the back-off of everything that waits: a new key, a new configuration.
 void retry_reports_now(connection&, time_point now);
