@@ -269,6 +269,7 @@ int main(int argc, char** argv) {
     add_doctor(app, line);
     add_init(app, line);
 
+    add_terms(app, line);
     try {
         app.parse(argc, argv);
     } catch (CLI::Success const& e) {

@@ -49,6 +49,7 @@ void add_key(CLI::App&, command_line&);
 void add_doctor(CLI::App&, command_line&);
 void add_init(CLI::App&, command_line&);
 void add_compliance_link(CLI::App& compliance, command_line&);
+void add_terms(CLI::App&, command_line&);
 
 // One line's worth of a value: "-" for null.
 std::string show(json::value const&);
