@@ -33,7 +33,7 @@ constexpr std::string_view settings_colours = R"(
 constexpr std::string_view layout = R"(
 *{box-sizing:border-box}
 html{font-size:100%;font-size:clamp(100%,.5rem + .52vw,200%);background:var(--back)}
-body{margin:0;background:var(--back);color:var(--text);font:1rem/1.5 "Segoe UI",system-ui,"Microsoft YaHei UI","Yu Gothic UI",sans-serif;overflow-wrap:anywhere;word-wrap:break-word}
+body{margin:0;background:var(--back);color:var(--text);font:1rem/1.5 "Segoe UI",system-ui,sans-serif;overflow-wrap:anywhere;word-wrap:break-word}
 main{max-width:42rem;margin:0 auto;padding:1.5rem 1.25rem}
 h1{font-size:1.6rem;line-height:1.25;font-weight:600;margin:0 0 1rem}
 h2{font-size:1.1rem;font-weight:600;margin:1.25rem 0 .25rem}
