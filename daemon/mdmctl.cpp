@@ -96,6 +96,7 @@ void print_status(json::value const& v) {
         show(d, "unknown"));
     fmt::print("reports      {} queued, last success {}, last error {}\n", show(r, "queued"), show(r, "last_success"),
         show(r, "last_error"));
+    if (o.at("maintenance") == true) fmt::print("maintenance  on: no device enrolls\n");
     auto const& key = o.at("key").as_object();
     fmt::print("Entra key    {} (from {}), {}\n", show(key, "state"), show(key, "source"), end("key"));
     fmt::print("TLS          {}\n", end("tls_certificate"));
@@ -268,6 +269,7 @@ int main(int argc, char** argv) {
     add_key(app, line);
     add_doctor(app, line);
     add_init(app, line);
+    add_pins(app, line);
 
     add_terms(app, line);
     try {

@@ -27,6 +27,7 @@ public:
     json::value post(std::string const& path, json::value const& body) {
         return ask("POST", path, json::serialize(body));
     }
+    json::value remove(std::string const& path) { return ask("DELETE", path, ""); }
 
 private:
     json::value ask(std::string const& method, std::string const& path, std::string body);
@@ -48,6 +49,7 @@ struct command_line {
 void add_key(CLI::App&, command_line&);
 void add_doctor(CLI::App&, command_line&);
 void add_init(CLI::App&, command_line&);
+void add_pins(CLI::App&, command_line&);  // pin, consents, maintenance
 void add_compliance_link(CLI::App& compliance, command_line&);
 void add_terms(CLI::App&, command_line&);
 

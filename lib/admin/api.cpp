@@ -85,6 +85,39 @@ http::response compliance_link(service::appliance& a, std::string const& body) {
                           {"id", device->id}, {"expires", rfc3339(link->expires)}});
 }
 
+http::response list_pins(service::appliance& a) {
+    json::array value;
+    for (auto const& p : a.pins.list()) value.push_back(to_json(p, a.ctx.time.now()));
+    return reply(200, {{"value", std::move(value)}});
+}
+
+http::response create_pin(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const upn = all ? all->if_contains("upn") : nullptr;
+    auto const* const ttl = all ? all->if_contains("ttl_s") : nullptr;
+    if (!upn || !upn->is_string() || !ttl || !ttl->is_int64() || all->size() != 2)
+        return refused(400, "bad_request", "expected {\"upn\": text, \"ttl_s\": whole number}");
+    return one(a.pins.create(upn->as_string(), std::chrono::seconds(ttl->as_int64())), 201);
+}
+
+http::response revoke_pin(service::appliance& a, std::string const& upn) {
+    auto const done = a.pins.revoke(upn);
+    return done ? reply(200, {{"upn", lower(upn)}}) : refused(done.error());
+}
+
+http::response set_maintenance(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const on = all ? all->if_contains("maintenance") : nullptr;
+    if (!on || !on->is_bool() || all->size() != 1)
+        return refused(400, "bad_request", "expected {\"maintenance\": true or false}");
+    a.ctx.set_maintenance(on->as_bool());
+    return reply(200, {{"maintenance", a.ctx.maintenance()}});
+}
+
 }  // namespace
 
 http::response serve(service::appliance& a, about const& us, http::request const& r) {
@@ -123,6 +156,13 @@ http::response serve(service::appliance& a, about const& us, http::request const
     if (is({"compliance"})) return get ? list(service::compliance_states(a)) : no_method();
     if (is({"compliance", "report"})) return post ? report(a) : no_method();
     if (is({"compliance", "links"})) return post ? compliance_link(a, r.body) : no_method();
+    if (is({"pins"})) return get ? list_pins(a) : post ? create_pin(a, r.body) : no_method();
+    if (is({"pins", "*"})) return r.method == "DELETE" ? revoke_pin(a, path[1]) : no_method();
+    if (is({"maintenance"})) return post ? set_maintenance(a, r.body) : no_method();
+    if (is({"consents"})) {
+        auto const query = parse_query(r.query);
+        return get ? list(service::consents(a, find_parameter(query, "user").value_or(""))) : no_method();
+    }
     if (is({"events"})) return get ? list(service::events(a)) : no_method();
     if (is({"events", "*"})) return get ? one(service::event(a, path[1])) : no_method();
     return refused(404, "not_found", "there is nothing at this address");

@@ -19,6 +19,8 @@ struct about {
 // POST /devices/{id}/commands  {"verb","uri","format","value"}
 // GET  /key;  POST /key/test, /key/promote;  POST /reload
 // GET  /compliance;  POST /compliance/report, /compliance/links  {"device","ttl_s"}
+// GET  /pins;  POST /pins  {"upn","ttl_s"};  DELETE /pins/{upn}
+// GET  /consents?user={UPN or object ID};  POST /maintenance  {"maintenance"}
 // GET  /events, /events/{id}
 // {id} is percent-encoded: an id, an Entra device ID or a name. An error is {"error":{"code","message"}} with a
 // status of 400, 403, 404, 405, 409, 500 or 503. The objects are those of `mdmctl --json`.

@@ -67,7 +67,8 @@ json::object to_json(service::status_view const& s, about const& us, time_point 
         {"report", {{"last_success", time(s.report.last_success)}, {"queued", s.report.queued},
                        {"last_error", text(s.report.last_error)}}},
         {"key", key_json(s.key, now)}, {"tls_certificate", ends("tls_certificate")}, {"authority", ends("authority")},
-        {"reminders", std::move(reminders)}, {"maintenance", false}, {"store", s.store_healthy ? "ok" : "failing"}};
+        {"reminders", std::move(reminders)}, {"maintenance", s.maintenance},
+        {"store", s.store_healthy ? "ok" : "failing"}};
 }
 
 json::object to_json(service::keys_view const& k, time_point now) {
@@ -125,6 +126,21 @@ json::object to_json(service::compliance_view const& v) {
     all["reasons"] = v.verdict ? reasons_json(v.verdict->reasons) : json::array();
     all["reported"] = report_json(v.report);
     return all;
+}
+
+json::object to_json(service::pins::created const& p) {
+    return {{"pin", p.pin}, {"upn", p.upn}, {"expires", rfc3339(p.expires)}};
+}
+
+json::object to_json(store::pin const& p, time_point now) {
+    return {{"upn", p.upn}, {"state", service::state_of(p, now)}, {"created", rfc3339(p.created)},
+        {"expires", rfc3339(p.expires)}, {"tries", p.tries}, {"used", time(p.used)}};
+}
+
+json::object to_json(store::consent const& c) {
+    return {{"user", text(c.upn)}, {"user_id", c.user_id}, {"version", text(c.text_version)},
+        {"language", text(c.language)}, {"ownership", c.ownership}, {"accepted", rfc3339(c.accepted)},
+        {"client_request_id", c.client_request_id}, {"device_id", text(c.device_id)}, {"used", time(c.used)}};
 }
 
 json::object to_json(store::event const& e) {

@@ -12,6 +12,9 @@ boost::json::object to_json(service::device_view const&);
 boost::json::object to_json(service::device_details const&);
 boost::json::object to_json(store::command const&);
 boost::json::object to_json(service::compliance_view const&);
+boost::json::object to_json(service::pins::created const&);
+boost::json::object to_json(store::pin const&, time_point now);
+boost::json::object to_json(store::consent const&);
 boost::json::object to_json(store::event const&);
 
 }  // namespace mdmd::admin
