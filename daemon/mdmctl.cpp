@@ -269,9 +269,9 @@ int main(int argc, char** argv) {
     add_key(app, line);
     add_doctor(app, line);
     add_init(app, line);
+    add_terms(app, line);
     add_pins(app, line);
 
-    add_terms(app, line);
     try {
         app.parse(argc, argv);
     } catch (CLI::Success const& e) {

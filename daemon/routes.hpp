@@ -8,9 +8,9 @@
 
 namespace mdmd::daemon {
 
-http::handler public_routes(service::appliance&);                // Terms of Use, compliance page, enrollment
-http::handler management_routes(service::appliance&);            // OMA-DM
-http::handler socket_routes(service::appliance&, admin::about);  // mdmctl
+http::handler public_routes(service::appliance&);                           // Terms of Use, compliance page, enrollment
+http::handler management_routes(service::appliance&);                       // OMA-DM
+http::handler socket_routes(service::appliance&, admin::about);             // mdmctl
 http::handler admin_routes(service::appliance&, std::atomic<bool> const&);  // /healthz, /readyz, /metrics
 
 }  // namespace mdmd::daemon

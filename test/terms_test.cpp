@@ -1,6 +1,6 @@
+#include "terms/terms.hpp"
 #include "core/text.hpp"
 #include "crypto/crypto.hpp"
-#include "terms/terms.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;

@@ -58,18 +58,18 @@ http::response compliance_page::show(http::request const& r) {
     auto const sealed = find_parameter(query, "device");
     if (!sealed) return terms::compliance_page(terms::visitor::without_link, languages);
     auto const now = context_.time.now();
-    auto const link = terms::open_link(*sealed, context_.form_key(), now);
-    if (!link) {
-        log::info("compliance link refused", {{"reason", link.error().detail}});
+    auto const opened = terms::open_link(*sealed, context_.form_key(), now);
+    if (!opened) {
+        log::info("compliance link refused", {{"reason", opened.error().detail}});
         return terms::compliance_page(terms::visitor::with_invalid_link, languages);
     }
-    auto const health = context_.db.read([&](store::connection& db) { return health_of(db, link->device_id); });
+    auto const health = context_.db.read([&](store::connection& db) { return health_of(db, opened->device_id); });
     if (!health) {
         log::info("compliance link refused",
-            {{"reason", "the device is not enrolled any more"}, {"device_id", link->device_id}});
+            {{"reason", "the device is not enrolled any more"}, {"device_id", opened->device_id}});
         return terms::compliance_page(terms::visitor::with_invalid_link, languages);
     }
-    log::info("compliance page shown", {{"device_id", link->device_id}});
+    log::info("compliance page shown", {{"device_id", opened->device_id}});
     return terms::compliance_page(*health, languages, now);
 }
 
