@@ -1,9 +1,12 @@
 // What a page is judged by, in the page itself.
 import assert from 'node:assert/strict';
-import axe from 'axe-core';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+
+const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export async function accessible(page, rules = {}) {
-    if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe.source);
+    if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
     const found = await page.evaluate((r) => window.axe.run(document, { rules: r, resultTypes: ['violations'] }), rules);
     assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join(' ')}`), []);
 }
