@@ -23,7 +23,8 @@ export const mdmctl = (...args) => run(CTL, '--config', path.join(WORK, 'config.
 const tokens = new Map();
 export function tokenOf(user) {
     if (!tokens.has(user)) {
-        tenant('users', 'add', user);
+        const known = JSON.parse(tenant('users', 'list', '--json'));
+        if (!JSON.stringify(known).includes(`"${user}"`)) tenant('users', 'add', user);
         tokens.set(user, tenant('token', '--user', user));
     }
     return tokens.get(user);

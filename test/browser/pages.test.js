@@ -171,12 +171,12 @@ function userOf(what, tag) {
     return bearer;
 }
 
-// A JPEG, which takes a fraction of the time of other formats at 3840×2160.
+// Fast rather than small: at 3840×2160 it takes a quarter of the time of WebP.
 async function picture(devtools, name, whole) {
     const { cssContentSize } = whole ? await devtools.send('Page.getLayoutMetrics') : {};
-    const { data } = await devtools.send('Page.captureScreenshot', { format: 'jpeg', quality: 75, optimizeForSpeed: true,
+    const { data } = await devtools.send('Page.captureScreenshot', { format: 'png', optimizeForSpeed: true,
         ...whole && { captureBeyondViewport: true, clip: { ...cssContentSize, scale: 1 } } });
-    await fs.promises.writeFile(path.join(SCREENSHOTS, `${name}.jpg`), Buffer.from(data, 'base64'));
+    await fs.promises.writeFile(path.join(SCREENSHOTS, `${name}.png`), Buffer.from(data, 'base64'));
 }
 
 for (const [configuration, all, begin, end] of phases) {
