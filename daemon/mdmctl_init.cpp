@@ -14,6 +14,7 @@
 #include "config/load.hpp"
 #include "core/text.hpp"
 #include "daemon/mdmctl.hpp"
+#include "daemon/mdmctl_files.hpp"
 
 namespace mdmd::ctl {
 namespace {
@@ -31,10 +32,6 @@ struct given {
 struct wrong_usage : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
-
-[[noreturn]] void failed(fs::path const& file, char const* what) {
-    throw refused(fmt::format("{}: {}: {}", file.string(), what, std::generic_category().message(errno)));
-}
 
 // A YAML text in double quotes.
 std::string yaml_text(std::string_view text) {
@@ -234,11 +231,6 @@ answers collect(given const& o) {
 
 // --- Writing ----------------------------------------------------------------------------------------------------
 
-struct owner {
-    uid_t user = static_cast<uid_t>(-1);  // -1: as it is
-    gid_t group = static_cast<gid_t>(-1);
-};
-
 // The daemon's user, where there is one and we may give files away.
 owner daemon_owner() {
     if (::geteuid() != 0) return {};
@@ -257,48 +249,6 @@ void make_folder(fs::path const& folder, owner const& whose) {
     if (whose.user != static_cast<uid_t>(-1) && ::chown(folder.c_str(), whose.user, whose.group) != 0)
         failed(folder, "cannot be given to mdmd");
 }
-
-// A file that is removed again unless it was moved to its place.
-class new_file {
-public:
-    new_file(fs::path place, mode_t mode, std::string_view content, owner const& whose)
-        : place_(std::move(place)), path_(place_.string() + ".new") {
-        ::unlink(path_.c_str());
-        int const fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0) failed(path_, "cannot be made");
-        bool good = true;
-        for (std::size_t done = 0; good && done < content.size();) {
-            auto const n = ::write(fd, content.data() + done, content.size() - done);
-            good = n >= 0 || errno == EINTR;
-            if (n > 0) done += static_cast<std::size_t>(n);
-        }
-        good = good && (whose.user == static_cast<uid_t>(-1) || ::fchown(fd, whose.user, whose.group) == 0) &&
-               ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
-        int const cause = errno;
-        ::close(fd);
-        if (good) return;
-        ::unlink(path_.c_str());
-        errno = cause;
-        failed(path_, "cannot be written");
-    }
-    new_file(new_file const&) = delete;
-    new_file& operator=(new_file const&) = delete;
-    ~new_file() {
-        if (!path_.empty()) ::unlink(path_.c_str());
-    }
-    fs::path const& path() const { return path_; }
-
-    void move_to_place(bool over_another) {
-        // A link, unlike a move, never takes the place of a file that has come meanwhile.
-        int const done = over_another ? ::rename(path_.c_str(), place_.c_str()) : ::link(path_.c_str(), place_.c_str());
-        if (done != 0) failed(place_, "cannot be written");
-        if (!over_another) ::unlink(path_.c_str());
-        path_.clear();
-    }
-
-private:
-    fs::path place_, path_;
-};
 
 // `key` is the path of the key file as config.yaml names it.
 std::string render(given const& o, answers const& a, std::string const& key) {

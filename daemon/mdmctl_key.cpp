@@ -1,15 +1,14 @@
 // mdmctl key: the application's keys, their proof, and the change from one to the next.
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
-#include <system_error>
 #include <thread>
 
 #include "config/load.hpp"
 #include "core/text.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/mdmctl.hpp"
+#include "daemon/mdmctl_files.hpp"
 
 namespace mdmd::ctl {
 namespace {
@@ -50,44 +49,11 @@ void print(command_line const& line, json::value const& v) {
         print_keys(v);
 }
 
-class descriptor {
-public:
-    explicit descriptor(int fd) : fd_(fd) {}
-    descriptor(descriptor const&) = delete;
-    descriptor& operator=(descriptor const&) = delete;
-    ~descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    int get() const { return fd_; }
-
-private:
-    int fd_;
-};
-
-[[noreturn]] void failed(std::filesystem::path const& file, char const* what) {
-    throw refused(fmt::format("{}: {}: {}", file.string(), what, std::generic_category().message(errno)));
-}
-
-// Writes beside the file and moves it there, so that at every moment there is a whole one. Owner, group and mode are
-// those of the file that is replaced.
+// With the owner, group and mode of the file that is replaced.
 void replace_file(std::filesystem::path const& file, std::string_view content) {
     struct stat old {};
     if (::stat(file.c_str(), &old) != 0) failed(file, "cannot be looked at");
-    auto const beside = std::filesystem::path(file.string() + ".new");
-    ::unlink(beside.c_str());
-    {
-        descriptor const out(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        if (out.get() < 0) failed(beside, "cannot be made");
-        for (std::size_t done = 0; done < content.size();) {
-            auto const n = ::write(out.get(), content.data() + done, content.size() - done);
-            if (n < 0 && errno != EINTR) failed(beside, "cannot be written");
-            if (n > 0) done += static_cast<std::size_t>(n);
-        }
-        if (::fchown(out.get(), old.st_uid, old.st_gid) != 0 || ::fchmod(out.get(), old.st_mode & 07777) != 0)
-            failed(beside, "cannot be given its owner and mode");
-        if (::fsync(out.get()) != 0) failed(beside, "cannot be written");
-    }
-    if (::rename(beside.c_str(), file.c_str()) != 0) failed(file, "cannot be replaced");
+    new_file(file, old.st_mode & 07777, content, {old.st_uid, old.st_gid}).move_to_place(true);
 }
 
 // Asked before anything is changed. Files are replaced whole: it is their folder that must be writable.
@@ -166,10 +132,10 @@ int promote(command_line const& line) {
     try {
         plan.now();
     } catch (refused const& e) {
-        throw refused(
-            fmt::format("the next key is in use until mdmd is reloaded or restarted, but its file is not in place: "
-                        "{}; move {} to {} by hand, and reload mdmd",
-                e.what(), settings.entra.next_key_file.string(), settings.entra.key_file.string()));
+        throw refused(fmt::format(
+            "the next key is in use until mdmd is restarted, but {} could not take the current one's place: "
+            "{}; mend that, and run `mdmctl key promote` again",
+            settings.entra.next_key_file.string(), e.what()));
     }
     if (plan.by_hand.empty()) {
         daemon.post("/reload", json::object{});

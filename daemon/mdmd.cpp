@@ -172,8 +172,11 @@ private:
     std::array<std::optional<timer>*, 6> timers() {
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_};
     }
-    // What `systemctl status` shows.
+    // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
+        auto const now = std::chrono::steady_clock::now();
+        if (now < next_status_) return;
+        next_status_ = now + 10s;
         auto const line = service::status_line(appliance_);
         if (line != told_status_) daemon::tell_systemd("STATUS=" + printable(line, 400));
         told_status_ = line;
@@ -193,7 +196,8 @@ private:
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
     http::server server_;
-    std::string told_status_;  // of the reminders' timer alone
+    std::string told_status_;  // these two are of the reminders' timer alone
+    std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_;
 };
 

@@ -1,6 +1,7 @@
 // What ends when, and who is told.
 #include <sys/stat.h>
 #include <csignal>
+#include <thread>
 
 #include "service/hook.hpp"
 #include "test/service_fixture.hpp"
@@ -116,6 +117,41 @@ TEST_CASE_METHOD(expiry_fixture, "an answer that is none takes away nothing that
         CHECK(appliance->ends.end_of("entra_key") == ends);
         CHECK(appliance->ends.problem() != "");
     }
+}
+
+TEST_CASE_METHOD(expiry_fixture, "each key has its own end, whichever of them is in use", "[service]") {
+    auto const ends = time.now() + 100 * 24h;
+    config.settings.entra.next_key_file = folder.path() / "next.key";
+    appliance = start();
+    graph_says(ends);
+    folder.write("next.key", "other-secret");
+    tick();
+    CHECK(service::keys(*appliance).current.ends == ends);
+    CHECK(service::keys(*appliance).next.ends == std::nullopt);
+    CHECK(appliance->ends.end_of("entra_key") == ends);
+    REQUIRE(service::promote_key(*appliance));
+    CHECK(service::keys(*appliance).next_in_use);
+    CHECK(service::keys(*appliance).current.ends == ends);
+    CHECK(appliance->ends.end_of("entra_key") == std::nullopt);
+}
+
+TEST_CASE_METHOD(expiry_fixture, "a hook that hangs holds up no other reminder", "[service]") {
+    auto const program = folder.write("notify", "#!/bin/sh\nexec sleep 600\n");
+    REQUIRE(::chmod(program.c_str(), 0700) == 0);
+    config.settings.notify = {.command = program, .webhook = ""};
+    config.settings.entra.key_expires = time.now() + 5 * 24h;
+    appliance = start();
+    appliance->token.watch();
+    appliance->ends.refresh_if_due();
+    appliance->remind.tick();
+    std::thread delivery([&] { appliance->remind.deliver(); });
+    time.advance(3 * 24h);
+    appliance->remind.tick();
+    CHECK(appliance->remind.list().at(0).threshold_s == 3 * 86'400);
+    appliance->remind.stop();
+    delivery.join();
+    CHECK(appliance->remind.list().at(0).threshold_s == 3 * 86'400);
+    CHECK(appliance->remind.list().at(0).command_due);
 }
 
 TEST_CASE_METHOD(expiry_fixture, "a refused token is not taken for a refusal of Graph's", "[service]") {

@@ -13,26 +13,13 @@
 
 #include "config/address.hpp"
 #include "config/load.hpp"
+#include "core/descriptor.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::config {
 namespace {
 
 constexpr std::size_t most_bytes = std::size_t{1024} * 1024;
-
-class descriptor {
-public:
-    explicit descriptor(int fd) : fd_(fd) {}
-    descriptor(descriptor const&) = delete;
-    descriptor& operator=(descriptor const&) = delete;
-    ~descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    int get() const { return fd_; }
-
-private:
-    int fd_;
-};
 
 error unreadable(std::filesystem::path const& file, int cause) {
     return fail(errc::not_found, fmt::format("expected a readable file, got '{}' ({})", printable(file.string()),

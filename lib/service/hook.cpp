@@ -12,31 +12,12 @@
 #include <span>
 #include <system_error>
 
+#include "core/descriptor.hpp"
+
 namespace mdmd::service {
 namespace {
 
 using steady = std::chrono::steady_clock;
-
-class descriptor {
-public:
-    descriptor() = default;
-    explicit descriptor(int fd) : fd_(fd) {}
-    descriptor(descriptor const&) = delete;
-    descriptor& operator=(descriptor const&) = delete;
-    ~descriptor() { close(); }
-    void close() {
-        if (fd_ >= 0) ::close(fd_);
-        fd_ = -1;
-    }
-    void reset(int fd) {
-        close();
-        fd_ = fd;
-    }
-    int get() const { return fd_; }
-
-private:
-    int fd_ = -1;
-};
 
 struct spawn_setup {
     posix_spawn_file_actions_t files;

@@ -1,5 +1,6 @@
 // The application's key over its whole life: rolled over under load, ended and repaired, through storms.
 #include <sys/stat.h>
+#include <unistd.h>
 #include <atomic>
 #include <set>
 
@@ -171,6 +172,33 @@ TEST_CASE("certificates are rolled over as secrets are, and a secret gives way t
     w.tenant.set_certificate(second.own.thumbprint(), "removed");
     CHECK(text(w.app->ask({"key", "test"}), "state") == "ok");
     CHECK(w.app->check_config().code == 0);
+    CHECK(w.app->stop() == 0);
+}
+
+TEST_CASE("a key whose file is on another file system is promoted too", "[e2e]") {
+    std::filesystem::path const elsewhere = fmt::format("/dev/shm/mdmd-test-{}", ::getpid());
+    struct removed {
+        std::filesystem::path const& folder;
+        ~removed() { std::filesystem::remove_all(folder); }
+    } const cleanup{elsewhere};
+    e2e::world w(staged({{"entra.key_file", (elsewhere / "entra.key").string()}}));
+    std::filesystem::create_directories(elsewhere);
+    std::filesystem::copy_file(w.app->file("entra.key"), elsewhere / "entra.key");
+    REQUIRE(::chmod((elsewhere / "entra.key").c_str(), 0640) == 0);
+    w.app->start();
+    REQUIRE(key_is(w, "ok"));
+    auto const second = sim::make_client_secret();
+    w.tenant.add_secret(second, in_a_year());
+    w.app->write("entra.next.key", second + "\n");
+    auto const promoted = w.app->mdmctl({"key", "promote"});
+    CAPTURE(promoted.out, promoted.err);
+    CHECK(promoted.code == 0);
+    CHECK(trim(test::read_file(elsewhere / "entra.key")) == second);
+    CHECK((std::filesystem::status(elsewhere / "entra.key").permissions() & std::filesystem::perms::all) ==
+          std::filesystem::perms(0640));
+    CHECK_FALSE(std::filesystem::exists(w.app->file("entra.next.key")));
+    w.tenant.set_secret(w.tenant.secret(), "removed");
+    CHECK(text(w.app->ask({"key", "test"}), "state") == "ok");
     CHECK(w.app->stop() == 0);
 }
 
