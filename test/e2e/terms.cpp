@@ -45,7 +45,7 @@ std::string state_of_pin(e2e::world const& w) {
 }
 
 std::string other_than(std::string pin) {
-    pin.back() = pin.back() == '9' ? '0' : '1';
+    pin.back() = pin.back() == '9' ? '0' : static_cast<char>(pin.back() + 1);
     return pin;
 }
 
