@@ -199,16 +199,32 @@ result<std::string> read_certificate_alone(std::filesystem::path const& file) {
     return pem;
 }
 
-result<secret> read_private_key(std::filesystem::path const& file) {
+result<secret> read_any_private_key(std::filesystem::path const& file) {
     auto read = read_file(file, readers::owner_and_group);
     if (!read) return read.error();
     secret key(std::move(read).value());
     auto const blocks = pem_blocks(key.reveal());
-    if (std::any_of(blocks.begin(), blocks.end(), needs_passphrase)) return passphrase(file);
     if (std::none_of(blocks.begin(), blocks.end(), is_private_key))
         return fail(errc::malformed,
             fmt::format("expected a PEM file with a private key, got '{}' without one", printable(file.string())));
     return key;
+}
+
+result<secret> read_private_key(std::filesystem::path const& file) {
+    auto key = read_any_private_key(file);
+    if (!key) return key;
+    auto const blocks = pem_blocks(key->reveal());
+    if (std::any_of(blocks.begin(), blocks.end(), needs_passphrase)) return passphrase(file);
+    return key;
+}
+
+result<secret> read_passphrase(std::filesystem::path const& file) {
+    auto read = read_file(file, readers::owner_and_group);
+    if (!read) return read.error();
+    auto line = only_line(secret(std::move(read).value()));
+    if (!line.empty() && line.reveal().find('\n') == std::string_view::npos) return line;
+    return fail(errc::malformed, fmt::format("expected one line with a passphrase, got {}'{}'",
+                                     line.empty() ? "the empty file " : "several in ", printable(file.string())));
 }
 
 }  // namespace mdmd::config

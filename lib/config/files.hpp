@@ -33,5 +33,10 @@ enum class readers {
 [[nodiscard]] result<std::string> read_certificate_alone(std::filesystem::path const&);
 // PEM with an unencrypted private key in it.
 [[nodiscard]] result<secret> read_private_key(std::filesystem::path const&);
+// PEM with a private key in it, encrypted or not.
+[[nodiscard]] result<secret> read_any_private_key(std::filesystem::path const&);
+
+// One line that is not empty.
+[[nodiscard]] result<secret> read_passphrase(std::filesystem::path const&);
 
 }  // namespace mdmd::config

@@ -17,14 +17,6 @@ std::optional<std::string> parse_scope(std::string const& s) {
     return fits ? std::optional(s) : std::nullopt;
 }
 
-// The file that systemd put there for us; empty where it did not.
-std::filesystem::path systemd_credential(context const& in, char const* name) {
-    if (in.env.credentials_directory.empty()) return {};
-    auto file = in.env.credentials_directory / name;
-    std::error_code ignored;
-    return std::filesystem::exists(file, ignored) ? file : std::filesystem::path();
-}
-
 // The key itself, in config.yaml. No message shows any of it.
 void read_inline_key(section& s, field const& f, settings& into) {
     auto const& value = *f.value;
@@ -177,6 +169,13 @@ void read_proxy(section& s, context const& in, settings& into) {
 }
 
 }  // namespace
+
+std::filesystem::path systemd_credential(context const& in, char const* name) {
+    if (in.env.credentials_directory.empty()) return {};
+    auto file = in.env.credentials_directory / name;
+    std::error_code ignored;
+    return std::filesystem::exists(file, ignored) ? file : std::filesystem::path();
+}
 
 void read_entra(section s, context const& in, settings& into) {
     auto& e = into.entra;

@@ -16,9 +16,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr seconds most = std::chrono::days(3650);
-constexpr std::string_view a_duration = "a duration from 1s to 3650d such as 90s, 15m, 8h or 30d";
-
 // RFC 3986 3.1. Schemes that run code in the page they come from are no address to go to.
 std::optional<std::string> parse_redirect_scheme(std::string const& s) {
     auto const scheme = lower(s);
@@ -28,15 +25,6 @@ std::optional<std::string> parse_redirect_scheme(std::string const& s) {
         if (!letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return std::nullopt;
     if (scheme == "javascript" || scheme == "data" || scheme == "vbscript") return std::nullopt;
     return scheme;
-}
-
-std::optional<seconds> parse_setting_duration(std::string const& text) {
-    auto const d = parse_duration(text);
-    return d && *d >= 1s && *d <= most ? d : std::nullopt;
-}
-
-void read_duration(section& s, seconds& target, std::string_view name) {
-    s.assign(target, name, a_duration, parse_setting_duration);
 }
 
 void read_path(section& s, context const& in, std::filesystem::path& target, std::string_view name) {
@@ -148,45 +136,6 @@ void read_terms(section s, context const& in, settings& into) {
     s.done();
 }
 
-// The object IDs of Entra's groups: what is empty lets everybody in, so that nothing that was meant as a group may be
-// lost.
-void read_allowed_groups(section& s, settings& into) {
-    auto const list = s.get("allowed_groups");
-    if (!list) return;
-    if (list.value->what != yaml::node::kind::list)
-        return s.report(list, fmt::format("expected a list of object IDs of groups, got {}", got_kind(*list.value)));
-    auto& groups = into.enrollment.allowed_groups;
-    for (auto const& item : list.value->items) {
-        if (item.what == yaml::node::kind::broken) continue;
-        auto const id = s.convert(
-            field{&item, list.key, item.at, false}, "the object ID of a group, a GUID", parse_guid, style::any);
-        if (id && std::find(groups.begin(), groups.end(), *id) == groups.end()) groups.push_back(*id);
-    }
-}
-
-void read_enrollment(section s, settings& into) {
-    auto& e = into.enrollment;
-    s.assign(e.enabled, "enabled", "true or false", parse_bool, style::plain);
-    if (auto const v = s.read("personal_devices", "allow or block", one_of({"allow", "block"})))
-        e.personal_devices = *v == 0;
-    if (auto const v = s.read("min_os_version", "a Windows version such as 10.0.19045",
-            [](std::string const& text) { return parse_os_version(text); }))
-        e.min_os_version = *v;
-    if (auto const v =
-            s.read("max_devices_per_user", "a whole number from 1 to 1000", parse_integer(1, 1000), style::plain))
-        e.max_devices_per_user = static_cast<int>(*v);
-    read_allowed_groups(s, into);
-    read_duration(s, e.certificate_validity, "certificate_validity");
-    auto const before = e.renewal_window;
-    auto const window = s.get("renewal_window");
-    read_duration(s, e.renewal_window, "renewal_window");
-    if (e.renewal_window >= e.certificate_validity)
-        s.report(window, fmt::format("expected less than enrollment.certificate_validity ({}), got {}{}",
-                             format_duration(e.certificate_validity), format_duration(e.renewal_window),
-                             !window && e.renewal_window == before ? ", the default" : ""));
-    s.done();
-}
-
 void read_management(section s, settings& into) {
     read_duration(s, into.management.poll, "poll");
     s.done();
@@ -267,7 +216,9 @@ settings read_all(yaml::node const& root, context const& in, findings& out) {
     read_admin(s.child("admin"), in, into);
     read_storage(s.child("storage"), in, into);
     read_terms(s.child("terms"), in, into);
-    read_enrollment(s.child("enrollment"), into);
+    read_enrollment(s.child("enrollment"), in, into);
+    read_events(s.child("events"), into);
+    read_authority(s.child("authority"), in, into);
     read_management(s.child("management"), into);
     read_compliance(s.child("compliance"), into);
     read_key_reminders(s, into);
@@ -295,6 +246,16 @@ loaded<settings> parse(std::string const& text, std::filesystem::path const& fil
 }
 
 }  // namespace
+
+std::optional<seconds> parse_setting_duration(std::string const& text) {
+    constexpr seconds most = std::chrono::days(3650);
+    auto const d = parse_duration(text);
+    return d && *d >= 1s && *d <= most ? d : std::nullopt;
+}
+
+void read_duration(section& s, seconds& target, std::string_view name) {
+    s.assign(target, name, a_duration, parse_setting_duration);
+}
 
 // A URL with a user name in it may hold a password: it is not shown.
 std::optional<url> read_origin(section& s, field const& f) {

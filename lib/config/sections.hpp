@@ -62,6 +62,17 @@ auto content(section& s, context const& in, field const& f, Read read, std::file
 // An https URL of host and port; nullopt where absent or reported.
 std::optional<url> read_origin(section&, field const&);
 
+inline constexpr std::string_view a_duration = "a duration from 1s to 3650d such as 90s, 15m, 8h or 30d";
+std::optional<seconds> parse_setting_duration(std::string const&);
+// Leaves `target` as it is where the value is absent or was reported.
+void read_duration(section&, seconds& target, std::string_view name);
+
+// The file that systemd put there for us; empty where it did not.
+std::filesystem::path systemd_credential(context const&, char const* name);
+
 void read_entra(section, context const&, settings&);
+void read_enrollment(section, context const&, settings&);
+void read_events(section, settings&);
+void read_authority(section, context const&, settings&);
 
 }  // namespace mdmd::config

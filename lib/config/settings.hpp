@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,15 @@ struct terms_file {
 };
 // Whose enrollment needs a one-time PIN: nobody's, that of devices their users own, or every one.
 enum class pin_use { off, personal, all };
+
+// Somebody who may enroll with a password: a line of enrollment.users_file.
+struct local_user {
+    std::string name;  // lower case
+    secret hash;       // bcrypt, "$2y$10$…"
+};
+// The enrollments of tokens that Entra issued, by whom they stand for: a user who joins the computer or adds an account,
+// a package for many computers, the device itself.
+enum class enrollment_type { entra_join, work_account, bulk, device_token };
 
 // An HTTP proxy that is asked to CONNECT.
 struct proxy {
@@ -119,11 +129,34 @@ struct settings {
         bool enabled = true;
         bool personal_devices = true;
         std::optional<os_version> min_os_version;
+        std::optional<os_version> max_os_version;  // parts that are not given are as large as can be
+        std::vector<int> editions;                 // product types of Windows, each once; empty: all
         int max_devices_per_user = 15;
         std::vector<std::string> allowed_groups;  // Entra object IDs, lower case, each once; empty: everybody
+        std::vector<std::string> blocked_users;   // names and Entra object IDs, lower case
+        std::set<enrollment_type> allowed_types{enrollment_type::entra_join, enrollment_type::work_account};
+        bool on_premise = false;        // names and passwords of `users`
+        std::vector<local_user> users;  // of users_file, by name
+        bool federated = false;         // Windows' sign-in page is ours, and sends the user on to Entra
+        seconds abandon_after{std::chrono::hours(1)};
         seconds certificate_validity{std::chrono::days(365)};
         seconds renewal_window{std::chrono::days(60)};
     } enrollment;
+
+    // Troubleshooting events go when they are older, and when there are more.
+    struct {
+        seconds keep{std::chrono::days(90)};
+        std::int64_t most = 10'000;
+    } events;
+
+    // The device authority.
+    struct {
+        enum class key_kind { rsa, p256 } key_type = key_kind::rsa;  // of keys made from now on
+        secret passphrase;            // of the keys that the store keeps, and of key_pem; empty: none
+        std::string certificate_pem;  // an existing one: the issuing certificate, then the chain to its root; empty: none
+        secret key_pem;               // of its first certificate; may be encrypted
+        position certificate_file_at;
+    } authority;
 
     struct {
         seconds poll{std::chrono::hours(8)};

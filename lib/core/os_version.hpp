@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace mdmd {
@@ -14,5 +15,12 @@ struct os_version {
 };
 
 std::optional<os_version> parse_os_version(std::string_view);
+// The last of those that the text begins: missing parts are as large as can be.
+std::optional<os_version> parse_last_os_version(std::string_view);
+
+// Windows' product types by name, "Enterprise" -> 4, in any case; a decimal number is one itself.
+// Source: [MS-MDE2] section 2.2.9.6, GetProductInfo
+std::optional<int> parse_os_edition(std::string_view);
+std::string os_edition_name(int);  // "Enterprise", or the number
 
 }  // namespace mdmd
