@@ -254,18 +254,6 @@ TEST_CASE_METHOD(fixture, "commands keep their order; what was sent and not answ
     CHECK(db.read([](store::connection& d) { return store::list_commands(d, "1").back().result; }) == "v");
 }
 
-TEST_CASE_METHOD(fixture, "only so many events are kept, the newest", "[store]") {
-    db.write([&](store::connection& c) {
-        for (int i = 0; i < 10; ++i)
-            store::add_event(c,
-                {std::to_string(i), now + std::chrono::seconds(i), "c", "", "", "", "", "unknown", "unknown", "r"}, 3);
-    });
-    auto const all = db.read([](store::connection& c) { return store::list_events(c); });
-    REQUIRE(all.size() == 3);
-    CHECK(all.front().id == "9");
-    CHECK(all.back().id == "7");
-}
-
 TEST_CASE_METHOD(fixture, "the reports that are due come by their time, and totals count them", "[store]") {
     db.write([&](store::connection& c) {
         store::put_report(c, {"1", "E1", true, true, "due", "", 0, now + 2s, "503", {}, false});

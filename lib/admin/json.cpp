@@ -145,10 +145,10 @@ json::object to_json(store::consent const& c) {
 
 json::object to_json(store::event const& e) {
     return {{"@odata.type", "#microsoft.graph.enrollmentTroubleshootingEvent"}, {"id", e.id},
-        {"eventDateTime", rfc3339_ms(e.at)}, {"correlationId", e.correlation_id},
-        {"managedDeviceIdentifier", text(e.managed_device_id)}, {"operatingSystem", "Windows"},
+        {"eventDateTime", rfc3339_ms(e.at)}, {"correlationId", text(e.correlation_id)},
+        {"managedDeviceIdentifier", text(e.managed_device_id)}, {"operatingSystem", text(e.operating_system)},
         {"osVersion", text(e.os_version)}, {"userId", text(e.user_id)}, {"deviceId", text(e.entra_device_id)},
-        {"enrollmentType", e.enrollment_type}, {"failureCategory", e.category}, {"failureReason", e.reason}};
+        {"enrollmentType", e.enrollment_type}, {"failureCategory", e.category}, {"failureReason", text(e.reason)}};
 }
 
 }  // namespace mdmd::admin

@@ -5,6 +5,7 @@
 #include "enroll/provisioning.hpp"
 #include "service/consent.hpp"
 #include "service/evaluation.hpp"
+#include "store/events.hpp"
 #include "xml/document.hpp"
 
 namespace mdmd::service {
@@ -360,18 +361,20 @@ http::response enrollment::refuse(enroll::operation op, failure const& why, atte
     try {
         if (may_keep_event(who.user_id.empty()))
             context_.db.write([&](store::connection& db) {
+                auto const known = [](std::string const& s) { return s.empty() ? std::nullopt : std::optional(s); };
                 store::add_event(db,
                     {.id = new_guid(),
                         .at = context_.time.now(),
                         .correlation_id = who.correlation_id,
-                        .managed_device_id = who.device_id,
-                        .os_version = who.os_version,
-                        .user_id = who.user_id,
-                        .entra_device_id = who.entra_device_id,
+                        .managed_device_id = known(who.device_id),
+                        .operating_system = "Windows",
+                        .os_version = known(who.os_version),
+                        .user_id = known(who.user_id),
+                        .entra_device_id = known(who.entra_device_id),
                         .enrollment_type = who.enrollment_type,
                         .category = f.category,
-                        .reason = fmt::format("{} (0x{:08x}): {}", f.constant, f.hresult, printable(why.detail, 512))},
-                    events_kept);
+                        .reason = fmt::format("{} (0x{:08x}): {}", f.constant, f.hresult, printable(why.detail, 512))});
+                store::trim_events(db, time_point{}, events_kept);
             });
     } catch (store::store_error const& e) {
         log::error("a troubleshooting event could not be kept", {{"reason", e.what()}});

@@ -8,6 +8,7 @@
 #include "service/appliance.hpp"
 #include "store/compliance.hpp"
 #include "store/enrollment.hpp"
+#include "store/events.hpp"
 #include "store/management.hpp"
 
 namespace mdmd::service {

@@ -74,6 +74,7 @@ public:
     std::unique_ptr<rows> query(std::string_view sql, std::initializer_list<parameter> values = {}) {
         return run(sql, std::span(values.begin(), values.size()));
     }
+    std::unique_ptr<rows> query(std::string_view sql, std::span<parameter const> values) { return run(sql, values); }
     // Runs a statement to its end and returns how many rows it changed.
     virtual std::int64_t execute(std::string_view sql, std::initializer_list<parameter> values = {}) = 0;
 

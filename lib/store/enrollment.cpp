@@ -205,42 +205,4 @@ void revoke_certificates(connection& db, std::string_view device_id, time_point 
     db.execute("UPDATE certificate SET revoked = $2 WHERE device_id = $1 AND revoked IS NULL", {device_id, now});
 }
 
-namespace {
-
-event read_event(rows const& r) {
-    return {
-        r.text(0), r.time(1), r.text(2), r.text(3), r.text(4), r.text(5), r.text(6), r.text(7), r.text(8), r.text(9)};
-}
-
-}  // namespace
-
-void add_event(connection& db, event const& e, std::int64_t keep) {
-    db.execute(
-        "INSERT INTO event (id, at, correlation_id, managed_device_id, os_version, user_id, entra_device_id, enrollment_type, "
-        "category, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        {e.id, e.at, e.correlation_id, e.managed_device_id, e.os_version, e.user_id, e.entra_device_id,
-            e.enrollment_type, e.category, e.reason});
-    db.execute(
-        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE CASE WHEN user_id = '' THEN 1 ELSE 0 END = $2 "
-        "ORDER BY at DESC, id LIMIT 100 OFFSET $1)",
-        {keep, e.user_id.empty()});
-}
-
-std::optional<event> find_event(connection& db, std::string_view id) {
-    auto const r = db.query(
-        "SELECT id, at, correlation_id, managed_device_id, os_version, user_id, entra_device_id, enrollment_type, category, reason "
-        "FROM event WHERE id = $1",
-        {id});
-    return r->next() ? std::optional(read_event(*r)) : std::nullopt;
-}
-
-std::vector<event> list_events(connection& db) {
-    std::vector<event> all;
-    auto const r = db.query(
-        "SELECT id, at, correlation_id, managed_device_id, os_version, user_id, entra_device_id, enrollment_type, category, reason "
-        "FROM event ORDER BY at DESC, id");
-    while (r->next()) all.push_back(read_event(*r));
-    return all;
-}
-
 }  // namespace mdmd::store

@@ -1,4 +1,4 @@
-// Repositories of what enrollment leaves: authority, consents, devices, certificates, events.
+// Repositories of what enrollment leaves: authority, consents, devices, certificates.
 #pragma once
 #include <optional>
 #include <string>
@@ -84,23 +84,5 @@ std::optional<certificate> find_certificate(connection&, std::string_view finger
 std::optional<certificate> find_certificate_by_request(connection&, std::string_view request_digest);
 std::vector<certificate> list_certificates(connection&, std::string_view device_id);
 void revoke_certificates(connection&, std::string_view device_id, time_point now);
-
-// --- event: a failed enrollment, as Graph's enrollmentTroubleshootingEvent ---------------------------------------
-struct event {
-    std::string id;
-    time_point at;
-    std::string correlation_id;
-    std::string managed_device_id;
-    std::string os_version;
-    std::string user_id;
-    std::string entra_device_id;
-    std::string enrollment_type;  // Graph's deviceEnrollmentType
-    std::string category;         // Graph's deviceEnrollmentFailureReason
-    std::string reason;
-};
-// The oldest beyond `keep` of its kind go: those with a user, and those of strangers.
-void add_event(connection&, event const&, std::int64_t keep);
-std::optional<event> find_event(connection&, std::string_view id);
-std::vector<event> list_events(connection&);  // newest first
 
 }  // namespace mdmd::store

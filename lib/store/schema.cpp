@@ -178,19 +178,23 @@ CREATE TABLE reminder (                 -- the last one of each thing that ends
     error TEXT NOT NULL
 );
 
-CREATE TABLE event (
+CREATE TABLE event (                    -- a failed enrollment; its enumerations are Graph's names
     id TEXT PRIMARY KEY,
     at BIGINT NOT NULL,
-    correlation_id TEXT NOT NULL,
-    managed_device_id TEXT NOT NULL,
-    os_version TEXT NOT NULL,
-    user_id TEXT NOT NULL,
-    entra_device_id TEXT NOT NULL,
+    correlation_id TEXT,
+    managed_device_id TEXT,
+    operating_system TEXT,
+    os_version TEXT,
+    user_id TEXT,
+    entra_device_id TEXT,
     enrollment_type TEXT NOT NULL,
     category TEXT NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT,
+    event_name TEXT,
+    additional_information TEXT NOT NULL,  -- JSON; empty: null
+    details TEXT NOT NULL               -- JSON; empty: null
 );
-CREATE INDEX event_time ON event (at);
+CREATE INDEX event_time ON event (at, id);
 )sql";
 
 constexpr std::array<char const*, 1> all{version_1};

@@ -13,7 +13,8 @@
 namespace mdmd::store {
 namespace {
 
-constexpr int application_id = 0x6d646d64;  // "mdmd"
+constexpr int application_id = 0x6d646d64;    // "mdmd"
+constexpr std::size_t most_statements = 256;  // that a connection keeps
 
 [[noreturn]] void raise(sqlite3* db, std::string_view doing) {
     throw store_error(sqlite3_extended_errcode(db), fmt::format("{}: {}", doing, sqlite3_errmsg(db)));
@@ -114,6 +115,9 @@ private:
             if (known->second.busy) throw std::logic_error(fmt::format("already running: {}", sql));
             return known->second;
         }
+        // Statements whose text depends on what a client asks for come without end.
+        if (statements_.size() >= most_statements)
+            std::erase_if(statements_, [](auto const& s) { return !s.second.busy; });
         sqlite3_stmt* raw = nullptr;
         if (sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &raw,
                 nullptr) != SQLITE_OK)
