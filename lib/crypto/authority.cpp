@@ -37,6 +37,12 @@ constexpr int key_encipherment = 2;
 constexpr int key_cert_sign = 5;
 constexpr int crl_sign = 6;
 
+// How it signs: SHA-2 as strong as the key, of which those we make need SHA-256.
+EVP_MD const* digest_for(EVP_PKEY const* key) {
+    int const bits = EVP_PKEY_is_a(key, "EC") ? EVP_PKEY_get_bits(key) : 0;
+    return bits > 384 ? EVP_sha512() : bits > 256 ? EVP_sha384() : EVP_sha256();
+}
+
 std::time_t to_seconds(time_point t) { return std::chrono::floor<std::chrono::seconds>(t).time_since_epoch().count(); }
 
 // The parts that all our certificates share; extensions and the signature are added by the caller.
@@ -129,7 +135,7 @@ private:
         value->keyid = must(ASN1_OCTET_STRING_dup(issuer_key_id), "ASN1_OCTET_STRING_dup");
         add(NID_authority_key_identifier, value.get(), false);
         must(X509_set_issuer_name(x509_.get(), issuer) == 1, "X509_set_issuer_name");
-        must(X509_sign(x509_.get(), key, EVP_sha256()) > 0, "X509_sign");
+        must(X509_sign(x509_.get(), key, digest_for(key)) > 0, "X509_sign");
         auto made = certificate::from_der(to_der(x509_.get(), i2d_X509, "i2d_X509"));
         if (!made) throw crypto_error("a certificate just made cannot be read: " + made.error().detail);
         return *std::move(made);
@@ -150,6 +156,10 @@ std::string_view short_organization(std::string_view name) {
     return name;
 }
 
+std::string authority_name(std::string_view organization, std::string_view role) {
+    return std::string(trim(fmt::format("{} {} {}", short_organization(organization), role, hex(random_bytes(4)))));
+}
+
 error refused(std::string why) { return fail(errc::unauthenticated, "device certificate: " + std::move(why)); }
 
 // Client authentication and nothing else: OpenSSL's purpose check lets a certificate with more, or without any, pass.
@@ -163,47 +173,62 @@ bool only_for_client_authentication(X509 const* x509) {
 
 }  // namespace
 
-new_authority make_authority(std::string_view organization, time_point now) {
+new_authority make_authority(std::string_view organization, time_point now, key_kind kind) {
     error_queue const errors;
-    auto const name = [&](std::string_view role) {
-        return std::string(trim(fmt::format("{} {} {}", short_organization(organization), role, hex(random_bytes(4)))));
-    };
-    auto const root_key = private_key::make_rsa(3072);
-    draft root_draft(name("Root CA"), root_key.get().key.get(), now - clock_slack, now + 25 * one_year);
+    auto const key = kind == key_kind::rsa ? private_key::make_rsa(3072) : private_key::make_p256();
+    draft root_draft(
+        authority_name(organization, "Root CA"), key.get().key.get(), now - clock_slack, now + 25 * one_year);
     root_draft.add_constraints(1);
     root_draft.add_key_usage({key_cert_sign, crl_sign});
-    auto const root = root_draft.self_sign(root_key.get().key.get());
-
-    auto const issuing_key = private_key::make_rsa(2048);
-    draft issuing_draft(name("Device CA"), issuing_key.get().key.get(), now - clock_slack, now + 10 * one_year);
-    issuing_draft.add_constraints(0);
-    issuing_draft.add_key_usage({key_cert_sign, crl_sign});
-    auto const issuing = issuing_draft.sign(root.get().x509.get(), root_key.get().key.get());
-    return {root, root_key, issuing, issuing_key};
+    auto const root = root_draft.self_sign(key.get().key.get());
+    auto made = make_intermediate(organization, root, key, kind, now);
+    return {root, key, std::move(made.issuing), std::move(made.issuing_key)};
 }
+
+new_intermediate make_intermediate(std::string_view organization, certificate const& root, private_key const& root_key,
+    key_kind kind, time_point now) {
+    error_queue const errors;
+    auto const end = std::min<time_point>(now + 10 * one_year, root.not_after());
+    if (end <= now) throw crypto_error("the root certificate has ended");
+    auto const key = kind == key_kind::rsa ? private_key::make_rsa(2048) : private_key::make_p256();
+    draft issuing(authority_name(organization, "Device CA"), key.get().key.get(), now - clock_slack, end);
+    issuing.add_constraints(0);
+    issuing.add_key_usage({key_cert_sign, crl_sign});
+    return {issuing.sign(root.get().x509.get(), root_key.get().key.get()), key};
+}
+
+time_point end_of(authority const& a) { return std::min(a.issuing.not_after(), a.root.not_after()); }
 
 certificate issue_device_certificate(
     authority const& a, signing_request const& request, device_profile const& profile, time_point now) {
     error_queue const errors;
     auto const* at = bytes(request.public_key);
     pkey_handle const key(must(d2i_PUBKEY(nullptr, &at, static_cast<long>(request.public_key.size())), "d2i_PUBKEY"));
-    auto const end = std::min<time_point>(now + profile.validity, a.issuing.not_after());
-    if (end <= now)
-        throw crypto_error("the issuing certificate has expired, or the validity asked for is not positive");
-    draft device(profile.common_name, key.get(), now - clock_slack, end);
+    auto const end = std::min<time_point>(now + profile.validity, end_of(a));
+    if (end <= now) throw crypto_error("the device authority has ended, or the validity asked for is not positive");
+    auto const from = std::max<time_point>(now - clock_slack, a.issuing.not_before());
+    draft device(profile.common_name, key.get(), from, end);
     device.add_constraints(std::nullopt);
-    device.add_key_usage({digital_signature, key_encipherment});
+    if (EVP_PKEY_is_a(key.get(), "RSA"))
+        device.add_key_usage({digital_signature, key_encipherment});
+    else
+        device.add_key_usage({digital_signature});  // such a key encrypts nothing
     device.add_client_authentication();
     if (profile.upn && !profile.upn->empty()) device.add_upn(*profile.upn);
     return device.sign(a.issuing.get().x509.get(), a.issuing_key.get().key.get());
 }
 
 result<void> check_device_certificate(authority const& a, certificate const& device, time_point now) {
+    return check_device_certificate(a.root, a.issuing, device, now);
+}
+
+result<void> check_device_certificate(
+    certificate const& root, certificate const& intermediate, certificate const& device, time_point now) {
     error_queue const errors;
     X509* const leaf = device.get().x509.get();
-    X509* const issuing = a.issuing.get().x509.get();
+    X509* const issuing = intermediate.get().x509.get();
     store_handle const store(must(X509_STORE_new(), "X509_STORE_new"));
-    must(X509_STORE_add_cert(store.get(), a.root.get().x509.get()) == 1, "X509_STORE_add_cert");
+    must(X509_STORE_add_cert(store.get(), root.get().x509.get()) == 1, "X509_STORE_add_cert");
     stack_handle const between(must(sk_X509_new_null(), "sk_X509_new_null"));
     must(sk_X509_push(between.get(), issuing) > 0, "sk_X509_push");
     check_handle const check(must(X509_STORE_CTX_new(), "X509_STORE_CTX_new"));

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+#include <array>
 #include <ctime>
 
 #include "core/text.hpp"
@@ -105,6 +107,17 @@ time_point certificate::not_after() const { return impl_->not_after; }
 std::string certificate::public_key_digest() const {
     error_queue const errors;
     return hex(sha256(to_der(X509_get_X509_PUBKEY(impl_->x509.get()), i2d_X509_PUBKEY, "i2d_X509_PUBKEY")));
+}
+
+std::string certificate::key_type() const {
+    error_queue const errors;
+    auto* const key = X509_get0_pubkey(impl_->x509.get());
+    if (!key) return "unknown";
+    if (EVP_PKEY_is_a(key, "RSA")) return fmt::format("RSA {}", EVP_PKEY_get_bits(key));
+    std::array<char, 64> group{};
+    if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) != 1)
+        return EVP_PKEY_get0_type_name(key);
+    return std::string_view(group.data()) == "prime256v1" ? "P-256" : group.data();
 }
 
 bool is_pair(certificate const& c, private_key const& key) {

@@ -27,13 +27,21 @@ std::string hmac_sha256(std::string_view key, std::string_view text);
 std::string scrypt(std::string_view password, std::string_view salt);
 bool equal_in_constant_time(std::string_view, std::string_view);
 
+enum class key_kind { rsa, p256 };
+
 class private_key {
 public:
     static private_key make_rsa(int bits);
     static private_key make_p256();
     // PKCS#8 or traditional PEM, not encrypted. Errors: malformed (never quoting the text).
     static result<private_key> from_pem(secret const&);
+    // The same, encrypted or not. Errors: malformed; unauthenticated (encrypted, and the passphrase is empty or
+    // another).
+    static result<private_key> from_pem(secret const&, secret const& passphrase);
     secret to_pem() const;  // PKCS#8
+    // PKCS#8 encrypted by PBES2: scrypt (N 2^14, r 8, p 5; 16 MiB and some tenths of a second) and AES-256-CBC.
+    // [RFC 8018 6.2, RFC 7914 7]
+    secret to_pem(secret const& passphrase) const;
 
     struct impl;
     impl const& get() const { return *impl_; }
@@ -42,6 +50,9 @@ public:
 private:
     std::shared_ptr<impl const> impl_;
 };
+
+// Is the key in this PEM text encrypted?
+bool is_encrypted(secret const& pem);
 
 class certificate {
 public:
@@ -58,6 +69,7 @@ public:
     time_point not_before() const;
     time_point not_after() const;
     std::string public_key_digest() const;  // SHA-256 of the SubjectPublicKeyInfo, hex
+    std::string key_type() const;           // "RSA 2048", "P-256"; other curves by OpenSSL's name for them
 
     struct impl;
     impl const& get() const { return *impl_; }
@@ -93,22 +105,47 @@ struct new_authority {
     certificate issuing;
     private_key issuing_key;
 };
-// RSA-3072 root for 25 years, RSA-2048 issuing for 10 (an RSA signature is cheapest to check in each handshake);
-// CN "<organization> Root CA" and "<organization> Device CA" with a random suffix, pathlen 1 and 0, keyCertSign and
-// cRLSign critical, SKI and AKI.
-new_authority make_authority(std::string_view organization, time_point now);
+// A root for 25 years (RSA-3072 or P-256) and an intermediate under it.
+// CN "<organization> Root CA" with a random suffix, pathlen 1, keyCertSign and cRLSign critical, SKI and AKI.
+new_authority make_authority(std::string_view organization, time_point now, key_kind = key_kind::rsa);
+
+struct new_intermediate {
+    certificate issuing;
+    private_key issuing_key;
+};
+// An intermediate for 10 years, but not beyond the root's end: RSA-2048, whose signatures are the cheapest to check in
+// each handshake, or P-256. CN "<organization> Device CA" with a random suffix, pathlen 0, otherwise as the root.
+// Throws where the root has ended.
+new_intermediate make_intermediate(
+    std::string_view organization, certificate const& root, private_key const& root_key, key_kind, time_point now);
+
+// An authority that was made elsewhere: its issuing certificate, then its root, as PEM, and the issuing certificate's
+// key, encrypted or not. Exactly these two: Windows takes one root and one intermediate when it enrolls.
+//
+// Errors, as "expected …, got …": malformed, forbidden (certificates that cannot be read, or cannot be this: no CA, no
+// chain to a self-signed root, over, too weak…); of the key unauthenticated (as private_key::from_pem), unsupported
+// (unreadable), conflict (of another certificate).
+[[nodiscard]] result<authority> import_authority(
+    std::string_view chain_pem, secret const& key_pem, secret const& passphrase, time_point now);
+
+// When the first of its two certificates ends: no device certificate of it is good for longer.
+time_point end_of(authority const&);
 
 struct device_profile {
     std::string common_name;         // the device's id
     std::optional<std::string> upn;  // SAN otherName 1.3.6.1.4.1.311.20.2.3, UTF8String
-    std::chrono::seconds validity;   // never beyond the issuing certificate's end
+    std::chrono::seconds validity;   // never beyond end_of() its authority
 };
-// v3, 128-bit random positive serial, single RDN CN, keyUsage digitalSignature+keyEncipherment critical, EKU
-// clientAuth alone, CA:FALSE, SKI, AKI, sha256WithRSAEncryption, not_before one hour back. [enrollment E.1]
+// v3, 128-bit random positive serial, single RDN CN, keyUsage digitalSignature (and keyEncipherment, where the device's
+// key is RSA) critical, EKU clientAuth alone, CA:FALSE, SKI, AKI, SHA-256 with RSA or ECDSA as the authority's key is
+// (ECDSA on larger curves: SHA-384, SHA-512), not_before one hour back. [enrollment E.1] Throws where the authority has
+// ended.
 certificate issue_device_certificate(authority const&, signing_request const&, device_profile const&, time_point now);
 
 // Was it issued by this authority's intermediate, for client authentication, and is it valid at `now`?
 // Errors: unauthenticated (with the reason).
+[[nodiscard]] result<void> check_device_certificate(
+    certificate const& root, certificate const& issuing, certificate const& device, time_point now);
 [[nodiscard]] result<void> check_device_certificate(authority const&, certificate const&, time_point now);
 
 // Is the certificate's public key that of the private key?

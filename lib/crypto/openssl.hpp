@@ -75,8 +75,9 @@ inline std::string text_of(BIO* bio) {
 std::string name_text(X509_NAME const*);
 
 // Why a public key is not one that we work with (RSA of 2048 to 8192 bits with a sane exponent, or named P-256);
-// empty where it is.
+// empty where it is. Of an authority that others made, P-384 and P-521 serve as well.
 std::string key_objection(EVP_PKEY const*);
+std::string authority_key_objection(EVP_PKEY const*);
 
 // PEM files may ask for a pass phrase; OpenSSL's default would read it from the terminal.
 inline int no_password(char*, int, int, void*) { return -1; }
