@@ -42,10 +42,12 @@ std::vector<config::problem> check_files(config::settings const& s) {
 }  // namespace
 
 http::tls_identity public_identity(config::settings const& s) {
-    return {s.server.certificate_pem, s.server.key_pem, ""};
+    return {.certificate_pem = s.server.certificate_pem, .key_pem = s.server.key_pem};
 }
 
-http::tls_identity admin_identity(config::settings const& s) { return {s.admin.certificate_pem, s.admin.key_pem, ""}; }
+http::tls_identity admin_identity(config::settings const& s) {
+    return {.certificate_pem = s.admin.certificate_pem, .key_pem = s.admin.key_pem};
+}
 
 http::transport way_out(config::settings const& s, std::stop_token stop) {
     std::optional<http::proxy> proxy;

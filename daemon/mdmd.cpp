@@ -90,7 +90,7 @@ public:
           server_(std::max(1U, std::thread::hardware_concurrency()),
               std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
         auto const& s = config->settings;
-        http::site public_site{s.server.public_url.host, http::make_tls(daemon::public_identity(s)).value(),
+        http::site public_site{s.server.public_url.host, http::make_tls(public_identity(s)).value(),
             daemon::public_routes(appliance_)};
         http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
             daemon::management_routes(appliance_)};
@@ -151,7 +151,7 @@ public:
         }
         auto out = daemon::way_out(b, stopping_.get_token());
         configure_log(b);
-        server_.replace_tls(b.server.public_url.host, daemon::public_identity(b));
+        server_.replace_tls(b.server.public_url.host, public_identity(b));
         server_.replace_tls(b.server.management_url.host, management_identity(b));
         if (!b.admin.certificate_pem.empty()) server_.replace_tls(admin_site, daemon::admin_identity(b));
         appliance_.reload(got.value, std::move(out));
@@ -183,7 +183,14 @@ private:
     }
     http::tls_identity management_identity(config::settings const& s) const {
         auto const& authority = appliance_.ctx.authority();
-        return {s.server.certificate_pem, s.server.key_pem, authority.root.pem() + authority.issuing.pem()};
+        return {s.server.certificate_pem, s.server.key_pem, authority.root.pem() + authority.issuing.pem(),
+            http::client_certificates::required};
+    }
+    // A device that renews its certificate may show the one it has.
+    http::tls_identity public_identity(config::settings const& s) const {
+        auto identity = management_identity(s);
+        identity.clients = http::client_certificates::optional;
+        return identity;
     }
     void listen(char const* what, config::endpoint const& at, std::vector<http::site> sites) {
         auto const port = server_.listen(at.address, at.port, std::move(sites));

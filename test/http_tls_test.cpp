@@ -119,7 +119,8 @@ struct two_sites {
     std::uint16_t port = 0;
 
     http::tls_identity mutual_identity() const {
-        return {mutual_leaf.certificate_pem, mutual_leaf.key_pem(), authority.certificate_pem};
+        return {mutual_leaf.certificate_pem, mutual_leaf.key_pem(), authority.certificate_pem,
+            http::client_certificates::required};
     }
     static http::handler says(std::string site) {
         return [site](http::request const& r) {
@@ -128,7 +129,7 @@ struct two_sites {
     }
     two_sites() : two_sites(http::limits{}) {}
     explicit two_sites(http::limits const& limit) : server(1, 2, limit) {
-        auto const open = http::make_tls({open_leaf.certificate_pem, open_leaf.key_pem(), {}});
+        auto const open = http::make_tls({open_leaf.certificate_pem, open_leaf.key_pem()});
         auto const mutual = http::make_tls(mutual_identity());
         port = server.listen("127.0.0.1", 0,
             {{.host = "open.test", .tls = open.value(), .handle = says("open")},
@@ -249,46 +250,141 @@ TEST_CASE_METHOD(two_sites, "new certificates serve new connections and leave th
         .connect_to = {{"mutual.test:443", fmt::format("127.0.0.1:{}", port)}}});
     REQUIRE(kept.send({.method = "GET", .url = "https://mutual.test/"}));
 
-    server.replace_tls("mutual.test", {renewed.certificate_pem, renewed.key_pem(), authority.certificate_pem});
+    auto identity = mutual_identity();
+    identity.certificate_pem = renewed.certificate_pem;
+    identity.key_pem = renewed.key_pem();
+    server.replace_tls("mutual.test", identity);
     CHECK(d.ask(port).server_certificate == renewed.certificate_der);
     CHECK(kept.send({.method = "GET", .url = "https://mutual.test/"}));  // trusts the old certificate only
     CHECK(d.ask(port, before.session.get()).resumed);
 
     SECTION("another client authority ends the sessions of the last") {
         auto const other = test::make_authority("Other authority");
-        server.replace_tls("mutual.test", {renewed.certificate_pem, renewed.key_pem(), other.certificate_pem});
+        identity.client_authority_pem = other.certificate_pem;
+        server.replace_tls("mutual.test", identity);
         CHECK(d.ask(port, before.session.get()).answer.empty());
     }
     SECTION("what cannot be used leaves all as it was") {
-        CHECK_THROWS(server.replace_tls("mutual.test", {"", secret(), ""}));
+        CHECK_THROWS(server.replace_tls("mutual.test", {"", secret()}));
         CHECK_THROWS(server.replace_tls("nobody.test", mutual_identity()));
         CHECK(d.ask(port).server_certificate == renewed.certificate_der);
     }
 }
 
-TEST_CASE_METHOD(
-    two_sites, "two listeners of one name keep their kind when certificates are renewed", "[http][security]") {
-    http::server pair(1, 1);
-    auto const plain = pair.listen("127.0.0.1", 0,
-        {{.host = "one.test",
-            .tls = http::make_tls({mutual_leaf.certificate_pem, mutual_leaf.key_pem(), {}}).value(),
-            .handle = two_sites::says("plain")}});
-    auto const mutual = pair.listen("127.0.0.1", 0,
-        {{.host = "one.test", .tls = http::make_tls(mutual_identity()).value(), .handle = two_sites::says("mutual")}});
-    pair.start();
+TEST_CASE_METHOD(two_sites, "listeners of one name keep their kind when certificates are renewed", "[http][security]") {
+    using enum http::client_certificates;
+    http::server three(1, 1);
+    std::map<http::client_certificates, std::uint16_t> ports;
+    auto identity = mutual_identity();
+    for (auto const kind : {none, optional, required}) {
+        identity.clients = kind;
+        ports[kind] = three.listen("127.0.0.1", 0,
+            {{.host = "one.test", .tls = http::make_tls(identity).value(), .handle = two_sites::says("any")}});
+    }
+    three.start();
     auto const renewed = test::make_certificate({.name = "one", .alternative_names = "DNS:one.test"});
-    pair.replace_tls("one.test", {renewed.certificate_pem, renewed.key_pem(), ""});
-    pair.replace_tls("one.test", {renewed.certificate_pem, renewed.key_pem(), authority.certificate_pem});
-    CHECK(device{.server_name = "one.test"}.ask(plain).server_certificate == renewed.certificate_der);
-    CHECK_FALSE(device{.server_name = "one.test"}.ask(plain).answer.empty());
-    CHECK(device{.server_name = "one.test"}.ask(mutual).answer.empty());
-    CHECK_FALSE(device{.certificate = &own, .server_name = "one.test"}.ask(mutual).answer.empty());
+    identity.certificate_pem = renewed.certificate_pem;
+    identity.key_pem = renewed.key_pem();
+    for (auto const kind : {required, none, optional}) {
+        identity.clients = kind;
+        three.replace_tls("one.test", identity);
+    }
+    device const with{.certificate = &own, .server_name = "one.test"};
+    device const without{.server_name = "one.test"};
+    for (auto const& [kind, at] : ports) CHECK(with.ask(at).server_certificate == renewed.certificate_der);
+    CHECK_THAT(with.ask(ports[none]).answer, Catch::EndsWith("\r\n\r\nany "));
+    CHECK_THAT(with.ask(ports[optional]).answer, Catch::EndsWith(hex(own.certificate_der)));
+    CHECK_THAT(with.ask(ports[required]).answer, Catch::EndsWith(hex(own.certificate_der)));
+    CHECK_THAT(without.ask(ports[none]).answer, Catch::EndsWith("\r\n\r\nany "));
+    CHECK_THAT(without.ask(ports[optional]).answer, Catch::EndsWith("\r\n\r\nany "));
+    CHECK(without.ask(ports[required]).answer.empty());
+}
+
+namespace {
+
+// One address with a site that takes any certificate or none, and one of the same authority that wants a good one.
+struct asking_site : two_sites {
+    http::server asking{1, 2};
+    std::uint16_t at = 0;
+
+    asking_site() {
+        auto identity = mutual_identity();
+        auto const strict = http::make_tls(identity);
+        identity.clients = http::client_certificates::optional;
+        at = asking.listen("127.0.0.1", 0,
+            {{.host = "public.test", .tls = http::make_tls(identity).value(), .handle = says("public")},
+                {.host = "mutual.test", .tls = strict.value(), .handle = says("mutual")}});
+        asking.start();
+    }
+    static std::string shown(test::key_pair const* c) {
+        return "\r\n\r\npublic " + (c == nullptr ? "" : hex(c->certificate_der));
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(asking_site, "where certificates are optional, any or none is handed on and ends no handshake",
+    "[http][security]") {
+    auto const version = GENERATE(from_range(versions));
+    auto const foreign_authority = test::make_authority("Device authority");
+    auto const foreign = test::make_certificate({.name = "device", .usage = "clientAuth"}, &foreign_authority);
+    auto const expired =
+        test::make_certificate({.name = "device", .usage = "clientAuth", .from_days = -9, .to_days = -1}, &authority);
+    auto const server_use = test::make_certificate({.name = "device", .usage = "serverAuth"}, &authority);
+    auto const itself = test::make_certificate({.name = "device"});
+    std::vector<std::pair<std::string, test::key_pair const*>> const all{{"none", nullptr}, {"own", &own},
+        {"foreign", &foreign}, {"expired", &expired}, {"for servers", &server_use}, {"self-signed", &itself}};
+    for (auto const& [name, certificate] : all) {
+        CAPTURE(version, name);
+        device const d{.certificate = certificate, .server_name = "public.test", .version = version};
+        auto const first = d.ask(at);
+        CHECK_THAT(first.answer, Catch::EndsWith(shown(certificate)));
+        // Nor does a resumed session lose the certificate, or come by one.
+        REQUIRE(first.session);
+        auto const again = d.ask(at, first.session.get());
+        CHECK(again.resumed);
+        CHECK_THAT(again.answer, Catch::EndsWith(shown(certificate)));
+    }
+}
+
+TEST_CASE_METHOD(asking_site, "a client that speaks h2 is not asked for a certificate", "[http]") {
+    device d{.certificate = &own, .server_name = "public.test", .version = GENERATE(from_range(versions))};
+    for (auto const& [alpn, asked] : std::vector<std::pair<std::string, bool>>{{"\x02h2\x08http/1.1", false},
+             {"\x08http/1.1\x02h2", false}, {"\x02h2", false}, {"\x08http/1.1", true}, {"\x03h2c", true}, {"", true}}) {
+        CAPTURE(alpn);
+        d.alpn = alpn;
+        CHECK_THAT(d.ask(at).answer, Catch::EndsWith(shown(asked ? &own : nullptr)));
+    }
+    // A session of one kind is not resumed as the other.
+    d.alpn = "\x02h2\x08http/1.1";
+    auto const unasked = d.ask(at);
+    REQUIRE(unasked.session);
+    CHECK(d.ask(at, unasked.session.get()).resumed);
+    d.alpn.clear();
+    auto const after = d.ask(at, unasked.session.get());
+    CHECK_FALSE(after.resumed);
+    CHECK_THAT(after.answer, Catch::EndsWith(shown(&own)));
+}
+
+TEST_CASE_METHOD(
+    asking_site, "a certificate that one site took unchecked opens none that checks it", "[http][security]") {
+    auto const version = GENERATE(from_range(versions));
+    auto const itself = test::make_certificate({.name = "device", .usage = "clientAuth"});
+    auto const first = device{.certificate = &itself, .server_name = "public.test", .version = version}.ask(at);
+    REQUIRE(first.session);
+    SSL_SESSION_set1_hostname(first.session.get(), "mutual.test");
+    auto const got =
+        device{.certificate = &itself, .server_name = "mutual.test", .version = version}.ask(at, first.session.get());
+    CHECK_FALSE(got.resumed);
+    CHECK(got.answer.empty());
+    CHECK_THAT((device{.certificate = &own, .server_name = "mutual.test", .version = version}.ask(at).answer),
+        Catch::EndsWith(mutual_answer()));
 }
 
 TEST_CASE("a handshake has its time and no more", "[http]") {
     auto const leaf = test::make_certificate({.name = "x"});
     http::server server(1, 1, {.handshake = 200ms});
-    auto const tls = http::make_tls({leaf.certificate_pem, leaf.key_pem(), {}});
+    auto const tls = http::make_tls({leaf.certificate_pem, leaf.key_pem()});
     auto const port =
         server.listen("127.0.0.1", 0, {{.host = "x", .tls = tls.value(), .handle = two_sites::says("x")}});
     server.start();
@@ -308,11 +404,12 @@ TEST_CASE("certificate and key are checked before they are used", "[http]") {
     auto const one = test::make_certificate({.name = "one"});
     auto const two = test::make_certificate({.name = "two"});
     auto const code = [](http::tls_identity const& identity) { return http::make_tls(identity).error().code; };
-    CHECK(http::make_tls({one.certificate_pem, one.key_pem(), {}}));
-    CHECK(code({one.certificate_pem, two.key_pem(), {}}) == errc::conflict);
-    CHECK(code({"", one.key_pem(), {}}) == errc::malformed);
-    CHECK(
-        code({"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", one.key_pem(), {}}) == errc::malformed);
-    CHECK(code({one.certificate_pem, secret("nonsense"), {}}) == errc::malformed);
-    CHECK(code({one.certificate_pem, one.key_pem(), "nonsense"}) == errc::malformed);
+    CHECK(http::make_tls({one.certificate_pem, one.key_pem()}));
+    CHECK(code({one.certificate_pem, two.key_pem()}) == errc::conflict);
+    CHECK(code({"", one.key_pem()}) == errc::malformed);
+    CHECK(code({"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", one.key_pem()}) == errc::malformed);
+    CHECK(code({one.certificate_pem, secret("nonsense")}) == errc::malformed);
+    for (auto const kind : {http::client_certificates::optional, http::client_certificates::required})
+        for (auto const* const authority : {"nonsense", ""})
+            CHECK(code({one.certificate_pem, one.key_pem(), authority, kind}) == errc::malformed);
 }

@@ -60,8 +60,10 @@ class scripted_server {
 public:
     scripted_server() : root_(sim::make_authority("Scripted root")), tls_(sim::make_authority("Scripted TLS root")) {
         auto const own = sim::make_server(tls_, {"mdm.contoso.test"});
-        auto const open = http::make_tls({own.own.pem(), secret(own.key.pem()), ""}).value();
-        auto const mutual = http::make_tls({own.own.pem(), secret(own.key.pem()), root_.own.pem()}).value();
+        auto const open = http::make_tls({own.own.pem(), secret(own.key.pem())}).value();
+        auto const mutual = http::make_tls({own.own.pem(), secret(own.key.pem()), root_.own.pem(),
+                                                   http::client_certificates::required})
+                                .value();
         port_ = server_.listen(
             "127.0.0.1", 0, {{.host = "mdm.contoso.test", .tls = open, .handle = [this](http::request const& r) {
                                   return enroll(r);

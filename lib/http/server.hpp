@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,12 +27,28 @@ struct limits {
     std::size_t connections_per_address = 0;  // 0: not limited
 };
 
-// The TLS side of one site. `client_authority_pem` not empty: a client certificate is required, and must chain to
-// one of these certificates for client authentication.
+// Whether a site asks for client certificates. The authority's names go with the question in either case.
+enum class client_certificates {
+    none,
+    // Any certificate is taken, and none is fine too: the handler judges the DER that it is handed. TLS has proven no
+    // more than that the peer holds its key. A client whose ALPN offers h2 is not asked: that is a browser, which would
+    // make its user choose among certificates before it shows a page.
+    optional,
+    required,  // and it must chain to one of the authority's certificates, for client authentication
+};
+
+// The TLS side of one site.
 struct tls_identity {
     std::string certificate_pem;  // leaf first, then the chain
     secret key_pem;
-    std::string client_authority_pem;
+    std::string client_authority_pem;  // of those who are asked
+    client_certificates clients = client_certificates::none;
+};
+
+// How far a request got whose client went away.
+enum class lost_stage {
+    receiving,  // its header came, its body never came whole: closed, reset, or not within the time for it
+    answering,  // the client hung up before its answer was written, or the answer could not be written
 };
 
 // What is served under one name of one address.
@@ -40,6 +57,10 @@ struct site {
     std::shared_ptr<class tls_context> tls;  // nullptr: plain HTTP
     handler handle;
     bool chunked_allowed = false;  // device endpoints refuse chunked request bodies altogether
+    // Told of requests whose client went away, on a worker; not of connections that end between two requests, nor of
+    // those that this server ends. The request has no body. An answer that the kernel took and the network lost does
+    // not show here. What it throws is logged.
+    std::function<void(request const& head, lost_stage)> lost = nullptr;
 };
 
 // Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets; sessions
@@ -62,8 +83,8 @@ public:
     void listen_unix(std::filesystem::path const&, unsigned mode, handler);
     void start();
 
-    // Gives the sites of that host new certificates: connections from now on use them. Sites that ask for client
-    // certificates take an identity with a client authority, the others one without: two listeners may share a name.
+    // Gives the sites of that host new certificates: connections from now on use them. A site takes an identity that
+    // asks for client certificates as it does: two listeners may share a name.
     // Throws std::runtime_error (as make_tls would refuse) or std::invalid_argument (no such TLS site), and then
     // changes nothing.
     void replace_tls(std::string const& host, tls_identity const&);

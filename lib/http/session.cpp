@@ -3,6 +3,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "core/log.hpp"
@@ -108,6 +109,8 @@ net::awaitable<bool> session::read_request(request_reader& reader) {
         auto const e = co_await stream_->read(input_);
         if (e) {
             if (!idle_) log_end("request broken off", e.message());
+            if (in_body && e != net::error::operation_aborted)
+                client_lost(std::move(reader.message()), lost_stage::receiving);
             co_return false;
         }
         idle_ = false;
@@ -117,12 +120,19 @@ net::awaitable<bool> session::read_request(request_reader& reader) {
 // Between header and body: is it for us, and does the peer wait for a word?
 net::awaitable<bool> session::begin_body(request_reader& reader) {
     check_site(reader);
+    if (reader.where() == request_reader::state::refused) co_return true;
+    auto& message = reader.message();
+    message.id = new_guid();
+    message.peer_address = peer_address_;
+    message.peer_certificate = peer_certificate_;
     if (reader.where() != request_reader::state::body) co_return true;
     stream_->deadline(around_.limit.body);
     if (!reader.expects_continue()) co_return true;
     auto const e = co_await stream_->write("HTTP/1.1 100 Continue\r\n\r\n");
-    if (e) log_end("request broken off", e.message());
-    co_return !e;
+    if (!e) co_return true;
+    log_end("request broken off", e.message());
+    if (e != net::error::operation_aborted) client_lost(std::move(message), lost_stage::receiving);
+    co_return false;
 }
 
 // RFC 9110 section 15.5.20: a client that reuses a connection for another name of the same address must go and open
@@ -140,14 +150,18 @@ net::awaitable<bool> session::answer(request_reader& reader) {
     if (reader.where() == request_reader::state::refused) {
         log_end("request refused", fmt::format("{}: {}", reader.status(), reader.reason()));
         auto const wire = to_wire(only(reader.status()), form);
-        co_return co_await write_answer(wire.value(), form.close);
+        static_cast<void>(co_await write_answer(wire.value(), form.close));
+        co_return false;
     }
     auto& message = reader.message();
-    message.id = new_guid();
-    message.peer_address = peer_address_;
-    message.peer_certificate = peer_certificate_;
     auto const id = message.id;
     auto const path = message.path;
+    std::optional<request> head;  // for whoever wants to hear of a client that is lost
+    if (here().lost) {
+        auto body = std::move(message.body);
+        head = message;
+        message.body = std::move(body);
+    }
 
     stream_->no_deadline();
     auto handling = run_handler(here().handle, std::move(message));
@@ -160,18 +174,35 @@ net::awaitable<bool> session::answer(request_reader& reader) {
         form.close = true;
         wire = to_wire(only(500), form);
     }
-    co_return co_await write_answer(wire.value(), form.close);
+    // Over TLS nobody ends his side and goes on to read: whoever has hung up is not there for the answer.
+    bool const gone = head && stream_->hung_up();
+    auto const e = co_await write_answer(wire.value(), form.close);
+    if (head && (gone || e) && e != net::error::operation_aborted) client_lost(std::move(*head), lost_stage::answering);
+    co_return !e && !form.close;
 }
 
-net::awaitable<bool> session::write_answer(std::string_view wire, bool close) {
+net::awaitable<error_code> session::write_answer(std::string_view wire, bool close) {
     stream_->deadline(around_.limit.write);
     auto const e = co_await stream_->write(wire);
-    if (e) {
+    if (e)
         log_end("answer broken off", e.message());
-        co_return false;
-    }
-    if (close) co_await stream_->close_gently(linger);
-    co_return !close;
+    else if (close)
+        co_await stream_->close_gently(linger);
+    co_return e;
+}
+
+void session::client_lost(request head, lost_stage at) {
+    if (!here().lost) return;
+    std::string().swap(head.body);
+    // The listener keeps its sites as long as workers run.
+    net::post(around_.workers, [&tell = here().lost, head = std::move(head), at] {
+        log::scope const scope("request_id", head.id);
+        try {
+            tell(head, at);
+        } catch (std::exception const& e) {
+            log::error("telling of a lost client failed", {{"path", head.path}, {"error", e.what()}});
+        }
+    });
 }
 
 }  // namespace mdmd::http

@@ -57,8 +57,9 @@ private:
     net::awaitable<bool> read_request(request_reader&);
     net::awaitable<bool> begin_body(request_reader&);
     net::awaitable<bool> answer(request_reader&);
-    net::awaitable<bool> write_answer(std::string_view wire, bool close);
+    net::awaitable<error_code> write_answer(std::string_view wire, bool close);
     void check_site(request_reader&);
+    void client_lost(request head, lost_stage);
     site const& here() const { return around_.here.sites[site_]; }
     void log_end(std::string_view what, std::string_view why);
 

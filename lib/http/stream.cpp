@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <string.h>  // explicit_bzero
 #include <sys/socket.h>
 #include <array>
@@ -250,6 +251,11 @@ bool stream::quiet() {
     if (broken_) return false;
     std::string unexpected;  // TLS's own records, such as new session tickets, are taken in silently
     return try_read(unexpected).state == attempt::must_read;
+}
+
+bool stream::hung_up() {
+    pollfd p{socket_.native_handle(), POLLRDHUP, 0};
+    return ::poll(&p, 1, 0) > 0;  // POLLERR and POLLHUP are told unasked
 }
 
 net::awaitable<void> stream::close_gently(std::chrono::milliseconds most) {

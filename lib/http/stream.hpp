@@ -60,6 +60,8 @@ public:
 
     // Whether a connection that nothing is expected from is still open and silent.
     [[nodiscard]] bool quiet();
+    // Whether the peer has ended its side, or the connection is broken, whatever is still to be read.
+    [[nodiscard]] bool hung_up();
 
     // Says that we are done, then drops what the peer still sends until it closes too or `most` has passed: closing
     // with unread bytes would reset the connection and could destroy an answer on its way.

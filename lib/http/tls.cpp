@@ -149,13 +149,25 @@ std::string_view server_name(SSL* tls) {
     return ext.substr(5, number(3));
 }
 
+// Whether a client hello's ALPN extension (RFC 7301 section 3.1) names HTTP/2.
+bool offers_http2(SSL* tls) {
+    unsigned char const* data = nullptr;
+    std::size_t size = 0;
+    constexpr auto extension = TLSEXT_TYPE_application_layer_protocol_negotiation;
+    if (SSL_client_hello_get0_ext(tls, extension, &data, &size) != 1) return false;
+    std::string_view const ext(reinterpret_cast<char const*>(data), size);
+    // list length (2), then names, each behind its length (1)
+    for (std::size_t at = 2; at < size; at += 1U + data[at])
+        if (ext.substr(at + 1, data[at]) == "h2") return true;
+    return false;
+}
+
 }  // namespace
 
 result<std::shared_ptr<tls_context>> make_tls(tls_identity const& identity) {
     auto context = new_server_context();
     if (auto const r = use_identity(context.get(), identity.certificate_pem, identity.key_pem); !r) return r.error();
-    bool const asks = !identity.client_authority_pem.empty();
-    if (asks) {
+    if (identity.clients != client_certificates::none) {
         auto const anchors = read_certificates(identity.client_authority_pem, "client authority");
         if (!anchors) return anchors.error();
         auto* const store = SSL_CTX_get_cert_store(context.get());
@@ -166,7 +178,10 @@ result<std::shared_ptr<tls_context>> make_tls(tls_identity const& identity) {
             must(SSL_CTX_add_client_CA(context.get(), a.get()) == 1, "client authority");
         }
     }
-    return std::make_shared<tls_context>(std::move(context), asks, sha256(identity.client_authority_pem));
+    if (identity.clients == client_certificates::optional)  // no chain is built, so no certificate ends the handshake
+        SSL_CTX_set_cert_verify_callback(
+            context.get(), [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
+    return std::make_shared<tls_context>(std::move(context), identity.clients, sha256(identity.client_authority_pem));
 }
 
 // --- several sites on one address
@@ -189,12 +204,13 @@ ssl_ptr tls_front::accept() {
 }
 
 int tls_front::on_client_hello(SSL* tls, int* alert, void* self) {
-    if (static_cast<tls_front*>(self)->choose(tls, server_name(tls))) return SSL_CLIENT_HELLO_SUCCESS;
+    if (static_cast<tls_front*>(self)->choose(tls)) return SSL_CLIENT_HELLO_SUCCESS;
     *alert = SSL_AD_INTERNAL_ERROR;
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-bool tls_front::choose(SSL* tls, std::string_view name) {
+bool tls_front::choose(SSL* tls) {
+    auto const name = server_name(tls);
     std::size_t at = 0;
     std::shared_ptr<tls_context> chosen;
     std::string belongs;
@@ -205,14 +221,17 @@ bool tls_front::choose(SSL* tls, std::string_view name) {
         chosen = members_[at].tls;
         belongs = members_[at].host;
     }
-    belongs = sha256(belongs + '\0' + chosen->authority_digest());
+    auto const clients = chosen->clients();
+    int verify = SSL_VERIFY_NONE;
+    if (clients == client_certificates::required) verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    if (clients == client_certificates::optional && !offers_http2(tls)) verify = SSL_VERIFY_PEER;
+    belongs = sha256(fmt::format("{}\n{}\n{}", belongs, chosen->authority_digest(), verify));
     static_assert(SSL_MAX_SID_CTX_LENGTH == 32);
     auto const* const id = reinterpret_cast<unsigned char const*>(belongs.data());
     if (SSL_set_SSL_CTX(tls, chosen->get()) == nullptr) return false;
     if (SSL_set_session_id_context(tls, id, static_cast<unsigned>(belongs.size())) != 1) return false;
     // SSL_set_SSL_CTX brings certificate, key, trust and the names of authorities, but not whether to ask.
-    SSL_set_verify(tls,
-        chosen->client_certificates() ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE, nullptr);
+    SSL_set_verify(tls, verify, nullptr);
     return SSL_set_app_data(tls, reinterpret_cast<char*>(at)) == 1;
 }
 
@@ -222,7 +241,7 @@ bool tls_front::replace(std::string const& host, std::shared_ptr<tls_context> co
     std::scoped_lock const lock(mutex_);
     bool found = false;
     for (auto& m : members_) {
-        if (!iequals(m.host, host) || m.tls->client_certificates() != tls->client_certificates()) continue;
+        if (!iequals(m.host, host) || m.tls->clients() != tls->clients()) continue;
         m.tls = tls;
         found = true;
     }

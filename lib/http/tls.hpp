@@ -13,24 +13,22 @@ namespace mdmd::http {
 // One site's certificate, key and client authority.
 class tls_context {
 public:
-    tls_context(ssl_ctx_ptr context, bool client_certificates, std::string authority_digest)
-        : context_(std::move(context)),
-          client_certificates_(client_certificates),
-          authority_digest_(std::move(authority_digest)) {}
+    tls_context(ssl_ctx_ptr context, client_certificates clients, std::string authority_digest)
+        : context_(std::move(context)), clients_(clients), authority_digest_(std::move(authority_digest)) {}
     SSL_CTX* get() const { return context_.get(); }
-    bool client_certificates() const { return client_certificates_; }
+    client_certificates clients() const { return clients_; }
     std::string const& authority_digest() const { return authority_digest_; }
 
 private:
     ssl_ctx_ptr context_;
-    bool client_certificates_;
+    client_certificates clients_;
     std::string authority_digest_;
 };
 
 // The TLS side of one address. Connections begin in a context of its own, which holds the session cache of all its
 // sites and so keeps it when a site gets new certificates; the client hello then decides the site, before OpenSSL
-// looks for a session. A session belongs to its site's name and client authority (by its session id context): it
-// cannot be resumed at another site, which may ask for other certificates or for none.
+// looks for a session. A session belongs to its site's name and client authority, and to whether its client was asked
+// for a certificate (by its session id context): it cannot be resumed where that is another.
 class tls_front {
 public:
     explicit tls_front(std::vector<site> const&);
@@ -41,7 +39,7 @@ public:
 
 private:
     static int on_client_hello(SSL*, int* alert, void* self);
-    bool choose(SSL*, std::string_view server_name);
+    bool choose(SSL*);
 
     struct member {
         std::string host;
