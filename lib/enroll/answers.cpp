@@ -52,6 +52,7 @@ std::string discover_response(
     out.leaf("EnrollmentVersion", answer.enrollment_version);
     out.leaf("EnrollmentPolicyServiceUrl", answer.policy_url);
     out.leaf("EnrollmentServiceUrl", answer.enrollment_url);
+    if (!answer.authentication_url.empty()) out.leaf("AuthenticationServiceUrl", answer.authentication_url);
     out.close().close().close().close();
     return finished(std::move(out));
 }

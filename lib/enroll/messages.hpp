@@ -4,6 +4,7 @@
 // Source: [MS-MDE2] sections 3.1, 3.3, 3.4; [MS-XCEP]; [MS-WSTEP]
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -41,6 +42,7 @@ struct discover_request {
     std::string device_type;
     std::string application_version;
     std::string os_edition;
+    std::string os_version;                  // few clients tell it here
     std::vector<std::string> auth_policies;  // "OnPremise", "Federated", "Certificate"
 };
 struct policies_request {
@@ -82,6 +84,7 @@ struct discover_answer {
     std::string enrollment_version;  // see version_for
     std::string policy_url;
     std::string enrollment_url;
+    std::string authentication_url;  // of the sign-in page; empty: there is none
 };
 // "4.0" for a request of 4.0 or more and for one that cannot be read, else "3.0", the first of Windows 10.
 std::string version_for(std::string_view requested);
@@ -117,6 +120,7 @@ enum class refusal {
     in_maintenance,
     user_license,
     invalid_enrollment_data,
+    custom,  // CustomServerError: the administrator's own text, which Windows 10 20H2 and later show
 };
 struct refusal_facts {
     refusal what;
@@ -128,6 +132,7 @@ struct refusal_facts {
     char const* text;        // what the user's administrator reads: "device cap reached"
 };
 refusal_facts const& facts(refusal);
+std::span<refusal_facts const> refusals();  // all of them
 
 enum class operation { discover, get_policies, request_token };
 // A SOAP 1.2 fault with its Detail; `text` replaces the table's if not empty, escaped like a log line and cut at 512

@@ -9,7 +9,7 @@
 namespace mdmd::enroll {
 namespace {
 
-constexpr std::array<refusal_facts, 14> table{{
+constexpr std::array<refusal_facts, 15> table{{
     {refusal::message_format, "s:MessageFormat", nullptr, 0x80180001, "MENROLL_E_DEVICE_MESSAGE_FORMAT_ERROR",
         "badRequest", "the message is not understood"},
     {refusal::authentication, "s:Authentication", nullptr, 0x80180002, "MENROLL_E_DEVICE_AUTHENTICATION_ERROR",
@@ -38,18 +38,22 @@ constexpr std::array<refusal_facts, 14> table{{
         "the user is not licensed"},
     {refusal::invalid_enrollment_data, "s:Authorization", "InvalidEnrollmentData", 0x80180019,
         "MENROLL_E_ENROLLMENTDATAINVALID", "badRequest", "the Terms of Use were not accepted, or too long ago"},
+    {refusal::custom, "s:Authorization", "CustomServerError", 0x80180032, "MENROLL_E_CUSTOMSERVERERROR", "unknown",
+        "enrollment is switched off"},
 }};
 
 constexpr bool in_order() {
     for (std::size_t i = 0; i < table.size(); ++i)
         if (static_cast<std::size_t>(table[i].what) != i) return false;
-    return table.back().what == refusal::invalid_enrollment_data;
+    return table.back().what == refusal::custom;
 }
 static_assert(in_order(), "facts() indexes the table by the enumerator");
 
 constexpr std::size_t longest_text = 512;  // bytes; Windows shows it in one dialog and one event
 
 }  // namespace
+
+std::span<refusal_facts const> refusals() { return table; }
 
 refusal_facts const& facts(refusal what) { return table.at(static_cast<std::size_t>(what)); }
 

@@ -74,6 +74,7 @@ result<discover_request> parse_discover(std::string_view soap) {
         .device_type = text_of(*request, ns::discovery, "DeviceType"),
         .application_version = text_of(*request, ns::discovery, "ApplicationVersion"),
         .os_edition = text_of(*request, ns::discovery, "OSEdition"),
+        .os_version = text_of(*request, ns::discovery, "OSVersion"),
         .auth_policies = offered_policies(*request),
     };
     if (r.auth_policies.empty()) return fail(errc::malformed, "Discover has no AuthPolicies");

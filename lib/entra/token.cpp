@@ -88,6 +88,20 @@ public:
         return out;
     }
 
+    // `roles`: an array of texts, or absent.
+    std::vector<std::string> roles() {
+        auto const* const value = find("roles");
+        if (!value) return {};
+        std::vector<std::string> out;
+        if (auto const* const list = value->if_array())
+            for (auto const& item : *list)
+                if (auto const* const one = item.if_string(); one && !has_control({one->data(), one->size()}))
+                    out.emplace_back(one->data(), one->size());
+        if (!value->is_array() || out.size() != value->get_array().size())
+            note("roles", "is not a list of plain texts");
+        return out;
+    }
+
     std::string const& complaint() const { return complaint_; }
 
 private:
@@ -164,9 +178,11 @@ bool is_for(std::string_view aud, audience const& us, bool v1) {
     return v1 && !us.app_id.empty() && normal_app_id(aud) == normal_app_id(us.app_id);
 }
 
-bool has_word(std::string_view words, std::string_view word) {
-    auto const all = split(words, ' ');
-    return std::find(all.begin(), all.end(), word) != all.end();
+std::vector<std::string> words_of(std::string_view text) {
+    std::vector<std::string> out;
+    for (auto const word : split(text, ' '))
+        if (!trim(word).empty()) out.emplace_back(trim(word));
+    return out;
 }
 
 // A key that is listed for certain issuers signs for those alone; Entra lists them in v2 only.
@@ -180,9 +196,13 @@ bool may_sign_for(std::vector<signing_key const*> const& keys, std::string_view 
     return !restricted;
 }
 
-}  // namespace
-
-result<identity> verify(
+// What a genuine token of ours says, and of what kind it claims to be (`idtyp`; empty where absent).
+struct genuine {
+    identity who;
+    std::string kind, nonce;
+    std::size_t audiences = 0;
+};
+result<genuine> read_genuine(
     std::string_view token, key_set const& keys, audience const& us, time_point now, std::chrono::seconds leeway) {
     auto const got = take_apart(token);
     if (!got) return got.error();
@@ -204,11 +224,13 @@ result<identity> verify(
     in.time("iat");
     auto const user = in.guid("oid");
     auto const scopes = in.text("scp");
+    auto roles = in.roles();
     auto const kind = in.text("idtyp");
     auto const device = in.guid("deviceid");
     auto const upn = in.text("upn");
     auto const preferred_name = in.text("preferred_username");
     auto const token_id = in.text("uti");
+    auto const nonce = in.text("nonce");
     bool const v1 = version == "1.0";
     auto const client = in.text(v1 ? "appid" : "azp");
     if (!in.complaint().empty()) return malformed(in.complaint());
@@ -229,21 +251,64 @@ result<identity> verify(
     if (end <= now - leeway) return unauthenticated("expired at " + rfc3339(end));
     // Otherwise the leeway at both ends would let in what never was valid.
     if (expires <= not_before) return unauthenticated("ends before it begins");
-    if (user.empty()) return forbidden("names no user");
-    // An optional claim of Entra's: "user", "app" or "device".
-    if (trim(scopes).empty() || (!kind.empty() && kind != "user"))
-        return forbidden("of an application or a device, not of a user");
-    if (!us.required_scope.empty() && !has_word(scopes, us.required_scope))
-        return forbidden("without the scope " + in_quotes(us.required_scope));
 
-    return identity{.version = std::string(version),
-        .tenant_id = tenant,
-        .user_id = user,
-        .upn = std::string(upn.empty() ? preferred_name : upn),
-        .device_id = device,
-        .client = std::string(client),
-        .token_id = std::string(token_id),
-        .expires = end};
+    return genuine{.who = {.version = std::string(version),
+                       .tenant_id = tenant,
+                       .user_id = user,
+                       .upn = std::string(upn.empty() ? preferred_name : upn),
+                       .device_id = device,
+                       .client = std::string(client),
+                       .token_id = std::string(token_id),
+                       .scopes = words_of(scopes),
+                       .roles = std::move(roles),
+                       .expires = end},
+        .kind = std::string(kind),
+        .nonce = std::string(nonce),
+        .audiences = audiences.size()};
+}
+
+bool is_of_device(genuine const& t) {
+    if (!t.who.roles.empty() || t.who.device_id.empty()) return false;
+    return t.kind == "device" || (t.kind.empty() && t.who.scopes.empty() && t.who.upn.empty());
+}
+
+}  // namespace
+
+result<identity> verify(std::string_view token, key_set const& keys, audience const& us, time_point now,
+    std::chrono::seconds leeway, bearer may_be) {
+    auto got = read_genuine(token, keys, us, now, leeway);
+    if (!got) return got.error();
+    if (may_be == bearer::user_or_device && is_of_device(*got)) {
+        got->who.user_id.clear();  // its oid is the device's object
+        got->who.upn.clear();
+        return std::move(got->who);
+    }
+    auto const& scopes = got->who.scopes;
+    if (got->who.user_id.empty()) return forbidden("names no user");
+    // An optional claim of Entra's: "user", "app" or "device".
+    if (scopes.empty() || (!got->kind.empty() && got->kind != "user"))
+        return forbidden("of an application or a device, not of a user");
+    if (!us.required_scope.empty() && std::find(scopes.begin(), scopes.end(), us.required_scope) == scopes.end())
+        return forbidden("without the scope " + in_quotes(us.required_scope));
+    return std::move(got->who);
+}
+
+result<identity> verify_id_token(std::string_view token, key_set const& keys, audience const& us,
+    std::string_view nonce, time_point now, std::chrono::seconds leeway) {
+    auto got = read_genuine(token, keys, us, now, leeway);
+    if (!got) return got.error();
+    if (got->who.version != "2.0") return unsupported("an ID token of version " + in_quotes(got->who.version));
+    if (got->audiences != 1) return unauthenticated("for others too");
+    if (nonce.empty() || got->nonce != nonce) return unauthenticated("of another sign-in: its nonce is another");
+    if (got->who.user_id.empty()) return forbidden("names no user");
+    return std::move(got->who);
+}
+
+result<identity> verify_caller(
+    std::string_view token, key_set const& keys, audience const& us, time_point now, std::chrono::seconds leeway) {
+    auto got = read_genuine(token, keys, us, now, leeway);
+    if (!got) return got.error();
+    return std::move(got->who);
 }
 
 }  // namespace mdmd::entra

@@ -50,13 +50,19 @@ struct audience {
 struct identity {
     std::string version;  // "1.0" or "2.0"
     std::string tenant_id;
-    std::string user_id;    // oid, lower case
-    std::string upn;        // upn, else preferred_username, else empty: for display, never for authorization
-    std::string device_id;  // deviceid claim, lower case; empty where absent
-    std::string client;     // appid or azp
-    std::string token_id;   // uti
+    std::string user_id;              // oid, lower case; empty where a device stands for itself
+    std::string upn;                  // upn, else preferred_username, else empty: for display, never for authorization
+    std::string device_id;            // deviceid claim, lower case; empty where absent
+    std::string client;               // appid or azp
+    std::string token_id;             // uti
+    std::vector<std::string> scopes;  // scp: what a user lets an application do; empty of an application's own token
+    std::vector<std::string> roles;   // what an application or a user was assigned
     time_point expires;
 };
+
+// Whom a token may stand for. A device by itself: `idtyp` of device, or neither that nor `scp` nor a user's name, but
+// always a deviceid and never `roles`, which applications have.
+enum class bearer { user, user_or_device };
 
 // Errors: malformed        not three canonical base64url parts, not JSON objects inside, a claim of the wrong type,
 //                          alg, kid, ver, iss, aud, exp or nbf missing, a member twice, over 64 KiB, nested over 8 deep
@@ -64,12 +70,24 @@ struct identity {
 //         not_found        no key of that kid, or keys fetched over 24 h ago: refresh the keys and try again
 //         unauthenticated  bad signature, expired, not valid yet, ending before it begins, wrong issuer, audience or
 //                          tenant
-//         forbidden        genuine, but without the user (oid) or the scope: an app-only token; `idtyp` other than user
+//         forbidden        genuine, but without the user (oid) or the scope: an app-only token; `idtyp` other than
+//                          user; a device's, unless `may_be` allows for it
 // Of an `aud` that is an array, one must be ours and all must be texts (RFC 7519 section 4.1.3). What a header brings
 // along as a key (jwk, jku, x5u, x5c) is not looked at.
 // `now` is UTC; exp and nbf get `leeway` either way. Order of checks: enrollment B.4.
 [[nodiscard]] result<identity> verify(std::string_view token, key_set const& keys, audience const&, time_point now,
-    std::chrono::seconds leeway = std::chrono::seconds(300));
+    std::chrono::seconds leeway = std::chrono::seconds(300), bearer may_be = bearer::user);
+
+// An ID token: who has signed in on a page that we sent to Entra with this nonce. Version 2.0 alone; `aud` is the
+// client ID and nothing else; scopes are not looked at. Errors: as verify()'s; unauthenticated too for another nonce.
+// Source: OpenID Connect Core 1.0 section 3.1.3.7
+[[nodiscard]] result<identity> verify_id_token(std::string_view token, key_set const& keys, audience const&,
+    std::string_view nonce, time_point now, std::chrono::seconds leeway = std::chrono::seconds(300));
+
+// As verify(), for whoever calls us: a user or an application by itself, with whatever scopes and roles. What these
+// allow is the caller's to judge. Errors: as verify()'s but forbidden; `user_id` may be empty.
+[[nodiscard]] result<identity> verify_caller(std::string_view token, key_set const& keys, audience const&,
+    time_point now, std::chrono::seconds leeway = std::chrono::seconds(300));
 
 // When keys may be fetched. An unknown kid triggers one refresh at once, then at most one every 5 minutes; the
 // steady refresh is every hour give or take 10 %; a failed one is tried again after 10 s doubling to 5 min, give or

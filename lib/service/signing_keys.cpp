@@ -182,16 +182,37 @@ void signing_keys::refresh() {
             {{"reason", fresh.missing->detail}, {"kept", snapshot() ? "those known" : "none"}});
 }
 
-result<entra::identity> signing_keys::verify(std::string_view token) {
+entra::audience signing_keys::audience() const {
     auto const config = context_.config();
     auto const& entra = config->settings.entra;
-    entra::audience const us{entra.tenant_id, entra.client_id, entra.app_id, entra.required_scope};
-    auto const check = [&]() -> result<entra::identity> {
+    return {entra.tenant_id, entra.client_id, entra.app_id, entra.required_scope};
+}
+
+result<entra::identity> signing_keys::verify(std::string_view token, entra::bearer may_be) {
+    return with_keys([&, us = audience()](entra::key_set const& keys) {
+        return entra::verify(token, keys, us, context_.time.now(), std::chrono::minutes(5), may_be);
+    });
+}
+
+result<entra::identity> signing_keys::verify_id_token(std::string_view token, std::string_view nonce) {
+    return with_keys([&, us = audience()](entra::key_set const& keys) {
+        return entra::verify_id_token(token, keys, us, nonce, context_.time.now());
+    });
+}
+
+result<entra::identity> signing_keys::verify_caller(std::string_view token) {
+    return with_keys([&, us = audience()](entra::key_set const& keys) {
+        return entra::verify_caller(token, keys, us, context_.time.now());
+    });
+}
+
+result<entra::identity> signing_keys::with_keys(check const& verify_with) {
+    auto const attempt = [&]() -> result<entra::identity> {
         auto const keys = snapshot();
         if (!keys) return fail(errc::unavailable, "there are no signing keys of Entra's");
-        return entra::verify(token, *keys, us, context_.time.now());
+        return verify_with(*keys);
     };
-    auto got = check();
+    auto got = attempt();
     bool const key_is_missing = !got && (got.error().code == errc::not_found || got.error().code == errc::unavailable);
     if (!key_is_missing) return got;
     struct place {
@@ -204,7 +225,7 @@ result<entra::identity> signing_keys::verify(std::string_view token) {
     } const mine(waiting_);
     if (mine.number > most_waiting) return got;
     std::scoped_lock const one(fetching_);
-    got = check();  // somebody else may have fetched it meanwhile
+    got = attempt();  // somebody else may have fetched it meanwhile
     if (got || (got.error().code != errc::not_found && got.error().code != errc::unavailable)) return got;
     {
         std::scoped_lock const lock(mutex_);
@@ -215,7 +236,7 @@ result<entra::identity> signing_keys::verify(std::string_view token) {
         if (none ? !policy_.due(now) : !policy_.unknown_kid_allows(now)) return got;
     }
     refresh();
-    return check();
+    return attempt();
 }
 
 }  // namespace mdmd::service

@@ -2,6 +2,7 @@
 // user's token.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -22,7 +23,11 @@ public:
     // Whose token it is. A key that is not known is looked for once, at once, by one caller while a few others wait for
     // it; otherwise this stays off the network, and strangers with made-up keys cannot hold up the workers. Errors: as
     // entra::verify's, and unavailable where there are no keys at all.
-    [[nodiscard]] result<entra::identity> verify(std::string_view token);
+    [[nodiscard]] result<entra::identity> verify(std::string_view token, entra::bearer may_be = entra::bearer::user);
+    // The same for entra::verify_id_token().
+    [[nodiscard]] result<entra::identity> verify_id_token(std::string_view token, std::string_view nonce);
+    // The same for entra::verify_caller().
+    [[nodiscard]] result<entra::identity> verify_caller(std::string_view token);
 
     bool attempted() const;  // the first attempt to get keys has ended, whatever its result
     // Another tenant or login host: what is known is of no more use.
@@ -30,6 +35,9 @@ public:
     void retry_now();  // the way to Entra may have changed: no back-off is waited for
 
 private:
+    using check = std::function<result<entra::identity>(entra::key_set const&)>;
+    result<entra::identity> with_keys(check const&);
+    entra::audience audience() const;
     std::shared_ptr<entra::key_set const> snapshot() const;
     void refresh();  // with fetching_ held
     int generation() const;
