@@ -100,6 +100,8 @@ std::optional<secret> file_or_credential(
 void read_enrollment(section s, context const& in, settings& into) {
     auto& e = into.enrollment;
     s.assign(e.enabled, "enabled", "true or false", parse_bool, style::plain);
+    s.assign(e.disabled_message, "disabled_message", "one line of at most 400 bytes",
+        [](std::string const& text) { return text.size() <= 400 ? parse_text(text) : std::nullopt; });
     if (auto const v = s.read("personal_devices", "allow or block", one_of({"allow", "block"})))
         e.personal_devices = *v == 0;
     if (auto const types = s.read_list("allowed_types", "entra_join, work_account, bulk or device_token", parse_type))

@@ -127,6 +127,7 @@ struct settings {
 
     struct {
         bool enabled = true;
+        std::string disabled_message;  // shown on the device while it is not enabled; empty: Windows' own
         bool personal_devices = true;
         std::optional<os_version> min_os_version;
         std::optional<os_version> max_os_version;  // parts that are not given are as large as can be

@@ -86,6 +86,13 @@ struct group_page {
 // GET of a page's `next`.
 http::call next_member_groups(access_token const&, std::string next, std::string client_request_id);
 
+// GET /v1.0/users/{user_id}?$select=id,accountEnabled
+http::call read_account(
+    application const&, access_token const&, std::string_view user_id, std::string client_request_id);
+enum class account_state { enabled, disabled, gone };
+// Errors: forbidden (403; says which permission is missing), malformed, unavailable (another status).
+[[nodiscard]] result<account_state> parse_account(http::response const&);
+
 // GET /v1.0/applications(appId='…')?$select=… [management F.1]
 http::call read_application(application const&, access_token const&, std::string client_request_id);
 

@@ -11,6 +11,7 @@ void appliance::reload(std::shared_ptr<configuration const> next, http::transpor
     if (other_tenant) {
         keys.forget();
         groups.forget();
+        accounts.forget();
     }
     keys.retry_now();
     token.reload();

@@ -1,17 +1,23 @@
 // The use cases together, wired to one another: what listeners, timers and the administrator's interfaces call.
 #pragma once
+#include "service/accounts.hpp"
+#include "service/admission.hpp"
+#include "service/api_access.hpp"
 #include "service/application_token.hpp"
 #include "service/compliance_page.hpp"
 #include "service/consent.hpp"
 #include "service/context.hpp"
+#include "service/credentials.hpp"
 #include "service/enrollment.hpp"
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
 #include "service/management.hpp"
 #include "service/pins.hpp"
 #include "service/reminders.hpp"
+#include "service/renewal.hpp"
 #include "service/reporter.hpp"
 #include "service/signing_keys.hpp"
+#include "service/troubleshooting.hpp"
 
 namespace mdmd::service {
 
@@ -21,12 +27,18 @@ struct appliance {
 
     context ctx;
     signing_keys keys{ctx};
+    api_access access{ctx, keys};
     application_token token{ctx};
     user_groups groups{ctx, token};
+    service::accounts accounts{ctx, token};
     service::pins pins{ctx};
-    terms_of_use terms{ctx, keys, groups, pins};
+    troubleshooting trouble{ctx};
+    admission may{ctx, groups, accounts};
+    credentials who{ctx, keys};
+    terms_of_use terms{ctx, keys, groups, pins, may, trouble};
     compliance_page compliance{ctx};
-    enrollment enroll{ctx, keys, groups};
+    service::renewal renew{ctx};
+    enrollment enroll{ctx, who, may, renew, trouble};
     management manage{ctx};
     reporter report{ctx, token};
     expiries ends{ctx, token};

@@ -26,30 +26,38 @@ std::string_view bearer_token(http::request const& r) {
     return rest.front() == ' ' || rest.front() == ':' ? trim(rest.substr(1)) : std::string_view{};
 }
 
-// Why this kind of enrollment is not open to anybody now.
-std::optional<terms::turned_away_because> closed(context const& c, config::settings const& s, terms::ownership owner) {
-    if (!s.enrollment.enabled) return terms::turned_away_because::enrollment_off;
-    if (owner == terms::ownership::personal && !s.enrollment.personal_devices)
-        return terms::turned_away_because::personal_blocked;
-    if (c.maintenance()) return terms::turned_away_because::maintenance;
-    return std::nullopt;
+// What the page says of a refusal; nullopt: that something failed on our side.
+std::optional<terms::turned_away_because> page_for(failure const& why, terms::ownership owner) {
+    using enum terms::turned_away_because;
+    switch (why.what) {
+        case enroll::refusal::in_maintenance: return maintenance;
+        case enroll::refusal::authorization:
+        case enroll::refusal::user_license: return not_in_group;
+        case enroll::refusal::custom: return enrollment_off;
+        case enroll::refusal::not_supported:
+            return owner == terms::ownership::personal && !why.category ? personal_blocked : enrollment_off;
+        default: return std::nullopt;
+    }
 }
+
+attempt attempt_of(terms::query const& q, std::string const& address) {
+    return {.correlation_id = q.client_request_id,
+        .address = address,
+        .enrollment_type = q.owner == terms::ownership::corporate ? "windowsAzureADJoin" : "windowsAutoEnrollment"};
+}
+
+attempt attempt_of(terms::form_state const& s, std::string const& address) {
+    auto who = attempt_of(s.from, address);
+    who.user_id = s.user_id;
+    who.upn = s.upn;
+    return who;
+}
+
+constexpr char where[] = "Terms of Use";
 
 bool wants_pin(config::settings const& s, terms::ownership owner) {
     return s.terms.pin == config::pin_use::all ||
            (s.terms.pin == config::pin_use::personal && owner == terms::ownership::personal);
-}
-
-// For the log.
-std::string_view name(terms::turned_away_because why) {
-    switch (why) {
-        case terms::turned_away_because::enrollment_off: return "enrollment is switched off";
-        case terms::turned_away_because::personal_blocked: return "personal devices are blocked";
-        case terms::turned_away_because::not_in_group: return "not in one of enrollment.allowed_groups";
-        case terms::turned_away_because::maintenance: return "maintenance";
-        case terms::turned_away_because::pin_locked: return "PIN locked";
-    }
-    return {};
 }
 
 // Thrown in the write that would use up a PIN for a page that was answered before.
@@ -81,8 +89,12 @@ http::response terms_of_use::show(http::request const& r) {
         return terms::refusal_page(look, terms::refused_because::incomplete);
     }
     log::scope const flow("client_request_id", query->client_request_id);
+    auto asking = attempt_of(*query, r.peer_address);
     if (!terms::version_supported(*query)) {
-        log::warning("Terms of Use refused", {{"reason", "api-version"}, {"api_version", query->api_version}});
+        trouble_.record(asking, {.category = "badRequest",
+                                    .reason = fmt::format("the Terms of Use were asked for with api-version '{}'",
+                                        printable(query->api_version, 32)),
+                                    .where = where});
         return terms::failed(*query, terms::failure::unsupported_version);
     }
     if (!query->unknown_mode.empty())
@@ -91,24 +103,20 @@ http::response terms_of_use::show(http::request const& r) {
     auto const who = keys_.verify(bearer_token(r));
     if (!who) {
         auto const code = who.error().code;
-        log::warning("Terms of Use refused", {{"reason", who.error().detail}});
+        trouble_.record(asking, {.category = code == errc::unavailable ? "unknown"
+                                             : code == errc::forbidden ? "userValidation"
+                                                                       : "authentication",
+                                    .reason = "the Terms of Use were refused: " + who.error().detail,
+                                    .where = where});
         return terms::failed(*query, code == errc::unavailable ? terms::failure::internal
                                      : code == errc::forbidden ? terms::failure::unauthorized_user_or_tenant
                                                                : terms::failure::token_refused);
     }
-    auto const turn_away = [&](terms::turned_away_because why) {
-        log::warning("Terms of Use refused", {{"reason", std::string(name(why))}, {"user_id", who->user_id}});
-        return terms::turned_away_page(look, *query, why);
-    };
-    if (auto const why = closed(context_, settings, query->owner)) return turn_away(*why);
-    if (auto const may = groups_.may_enroll(who->user_id); !may && may.error().code != errc::not_found) {
-        // Nobody is let in by an answer that is not there.
-        log::error("Terms of Use refused: whether the user may enroll is not known",
-            {{"reason", may.error().detail}, {"user_id", who->user_id}});
-        return terms::failed(*query, terms::failure::internal);
-    } else if (!may || !*may) {
-        return turn_away(terms::turned_away_because::not_in_group);
-    }
+    asking.user_id = who->user_id;
+    asking.upn = who->upn;
+    auto why = admission_.closed(enrollee::kind::user, query->owner == terms::ownership::corporate);
+    if (!why) why = admission_.turned_away({.user_id = who->user_id, .upn = who->upn});
+    if (why) return turn_away(look, *query, *why, asking);
     std::set<std::string> groups;
     if (config->texts.has_variants()) {
         if (auto known = groups_.of(who->user_id))
@@ -127,10 +135,21 @@ http::response terms_of_use::show(http::request const& r) {
         .language = text.language,
         .look = look.look,
         .expires = context_.time.now() + form_lifetime};
+    context_.db.write([&](store::connection& db) { trouble_.begin(db, "shown", asking, context_.time.now()); });
     log::info("Terms of Use shown", {{"user_id", who->user_id}, {"ownership", std::string(name(query->owner))},
                                         {"text", text.version}, {"language", text.language}});
     return terms::page(look, state, terms::seal(state, context_.form_key()), text,
         wants_pin(settings, query->owner) ? terms::pin_field::asked : terms::pin_field::none);
+}
+
+http::response terms_of_use::turn_away(
+    terms::appearance const& look, terms::query const& q, failure const& why, attempt const& asking) {
+    trouble_.record(asking, {.category = why.category ? why.category : enroll::facts(why.what).category,
+                                .reason = "the Terms of Use were refused: " + why.detail,
+                                .where = where,
+                                .hresult = enroll::facts(why.what).hresult});
+    auto const page = page_for(why, q.owner);
+    return page ? terms::turned_away_page(look, q, *page) : terms::failed(q, terms::failure::internal);
 }
 
 http::response terms_of_use::decide(http::request const& r) {
@@ -151,9 +170,12 @@ http::response terms_of_use::decide(http::request const& r) {
     look.look = state->look;
     look.speak = &terms::words_for({state->language});
     log::scope const flow("client_request_id", state->from.client_request_id);
+    auto const asking = attempt_of(*state, r.peer_address);
     auto const decision = find_parameter(form, "decision").value_or("");
     if (decision == "decline" && state->from.owner == terms::ownership::personal) {
-        log::info("Terms of Use declined", {{"user_id", state->user_id}});
+        trouble_.record(asking, {.category = "userAbandonment",
+                                    .reason = "rejectedTermsOfUse: the user declined the Terms of Use",
+                                    .where = where});
         return terms::declined(state->from);
     }
     if (decision != "accept") {
@@ -162,23 +184,23 @@ http::response terms_of_use::decide(http::request const& r) {
     }
     try {
         // What was open when the page was shown may be closed by now.
-        if (auto const why = closed(context_, config->settings, state->from.owner)) {
-            log::warning(
-                "Terms of Use answer refused", {{"reason", std::string(name(*why))}, {"user_id", state->user_id}});
-            return terms::turned_away_page(look, state->from, *why);
-        }
-        return keep(*config, look, *state, find_parameter(form, "pin").value_or(""));
+        if (auto const why = admission_.closed(enrollee::kind::user, state->from.owner == terms::ownership::corporate))
+            return turn_away(look, state->from, *why, asking);
+        return keep(*config, look, *state, asking, find_parameter(form, "pin").value_or(""));
     } catch (answered_before const&) {
         log::warning("Terms of Use answer refused", {{"reason", "answered before"}, {"user_id", state->user_id}});
         return terms::refusal_page(look, terms::refused_because::answered);
     } catch (std::exception const& e) {  // the store, or whatever else failed on our side
-        log::error("a consent could not be kept", {{"reason", e.what()}});
+        trouble_.record(
+            asking, {.category = "unknown",
+                        .reason = fmt::format("the consent could not be kept: {}", printable(e.what(), 256)),
+                        .where = where});
         return terms::failed(state->from, terms::failure::internal);
     }
 }
 
 http::response terms_of_use::keep(configuration const& config, terms::appearance const& look,
-    terms::form_state const& state, std::string_view typed) {
+    terms::form_state const& state, attempt const& asking, std::string_view typed) {
     auto const now = context_.time.now();
     auto const add = [&](store::connection& c) {
         if (!store::add_consent(c, {.id = consent_id(state.id),
@@ -193,6 +215,7 @@ http::response terms_of_use::keep(configuration const& config, terms::appearance
                                        .device_id = {},
                                        .used = {}}))
             throw answered_before();
+        trouble_.begin(c, "accepted", asking, now);
     };
     if (!wants_pin(config.settings, state.from.owner)) {
         context_.db.write(add);
@@ -210,10 +233,15 @@ http::response terms_of_use::keep(configuration const& config, terms::appearance
         auto const pin = terms::typed_pin(typed);
         if (pin.empty()) return again(terms::pin_field::missing);
         if (auto const used = pins_.use(state.upn, pin, add); !used) {
-            log::warning("Terms of Use answer refused", {{"reason", used.error().detail}, {"user_id", state.user_id}});
-            return used.error().code == errc::forbidden
-                       ? terms::turned_away_page(look, state.from, terms::turned_away_because::pin_locked)
-                       : again(terms::pin_field::wrong);
+            if (used.error().code != errc::forbidden) {
+                log::warning(
+                    "Terms of Use answer refused", {{"reason", used.error().detail}, {"user_id", state.user_id}});
+                return again(terms::pin_field::wrong);
+            }
+            trouble_.record(asking, {.category = "enrollmentRestrictionsEnforced",
+                                        .reason = "the one-time PIN was refused: " + used.error().detail,
+                                        .where = where});
+            return terms::turned_away_page(look, state.from, terms::turned_away_because::pin_locked);
         }
     }
     log::info("Terms of Use accepted", {{"user_id", state.user_id}, {"ownership", std::string(name(state.from.owner))},

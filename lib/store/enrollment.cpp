@@ -12,17 +12,6 @@ void set_meta(connection& db, std::string_view name, std::string_view value) {
         "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2", {name, value});
 }
 
-std::optional<authority_part> find_authority(connection& db, std::string_view role) {
-    auto const r = db.query("SELECT role, certificate, private_key, created FROM authority WHERE role = $1", {role});
-    if (!r->next()) return std::nullopt;
-    return authority_part{r->text(0), r->text(1), secret(r->text(2)), r->time(3)};
-}
-
-void add_authority(connection& db, authority_part const& a) {
-    db.execute("INSERT INTO authority (role, certificate, private_key, created) VALUES ($1, $2, $3, $4)",
-        {a.role, a.certificate_pem, a.key_pem.reveal(), a.created});
-}
-
 namespace {
 
 constexpr std::string_view consent_columns =
@@ -138,8 +127,8 @@ std::vector<device> find_devices(connection& db, std::string_view id_or_name) {
 
 std::vector<device> list_devices(connection& db) { return devices_where(db, "1 = 1 ORDER BY enrolled, id", {}); }
 
-std::optional<device> find_enrolled_hardware(connection& db, std::string_view hardware_id, std::string_view user_id) {
-    return device_where(db, "hardware_id = $1 AND user_id = $2 AND state = 'enrolled'", {hardware_id, user_id});
+std::vector<device> find_enrolled_hardware(connection& db, std::string_view hardware_id) {
+    return devices_where(db, "hardware_id = $1 AND state = 'enrolled'", {hardware_id});
 }
 
 std::vector<device> find_enrolled_entra(connection& db, std::string_view entra_device_id) {
@@ -161,48 +150,6 @@ void set_device_details(connection& db, std::string_view id, std::string_view na
 
 void set_entra_device_id(connection& db, std::string_view id, std::string_view entra_device_id) {
     db.execute("UPDATE device SET entra_device_id = $2 WHERE id = $1", {id, entra_device_id});
-}
-
-namespace {
-
-constexpr std::string_view certificate_columns =
-    "fingerprint, device_id, serial, pem, not_before, not_after, request_digest, revoked";
-
-std::vector<certificate> certificates_where(
-    connection& db, std::string_view condition, std::initializer_list<parameter> values) {
-    std::vector<certificate> all;
-    auto const sql = "SELECT " + std::string(certificate_columns) + " FROM certificate WHERE " + std::string(condition);
-    for (auto const r = db.query(sql, values); r->next();)
-        all.push_back(
-            {r->text(0), r->text(1), r->text(2), r->text(3), r->time(4), r->time(5), r->text(6), r->maybe_time(7)});
-    return all;
-}
-
-}  // namespace
-
-void add_certificate(connection& db, certificate const& c) {
-    db.execute(
-        "INSERT INTO certificate (fingerprint, device_id, serial, pem, not_before, not_after, request_digest, revoked) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        {c.fingerprint, c.device_id, c.serial, c.pem, c.not_before, c.not_after, c.request_digest, c.revoked});
-}
-
-std::optional<certificate> find_certificate(connection& db, std::string_view fingerprint) {
-    auto all = certificates_where(db, "fingerprint = $1", {fingerprint});
-    return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
-}
-
-std::optional<certificate> find_certificate_by_request(connection& db, std::string_view request_digest) {
-    auto all = certificates_where(db, "request_digest = $1", {request_digest});
-    return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
-}
-
-std::vector<certificate> list_certificates(connection& db, std::string_view device_id) {
-    return certificates_where(db, "device_id = $1 ORDER BY not_before", {device_id});
-}
-
-void revoke_certificates(connection& db, std::string_view device_id, time_point now) {
-    db.execute("UPDATE certificate SET revoked = $2 WHERE device_id = $1 AND revoked IS NULL", {device_id, now});
 }
 
 }  // namespace mdmd::store

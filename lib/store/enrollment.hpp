@@ -1,4 +1,4 @@
-// Repositories of what enrollment leaves: authority, consents, devices, certificates.
+// Repositories of what enrollment leaves: consents, devices.
 #pragma once
 #include <optional>
 #include <string>
@@ -13,16 +13,6 @@ namespace mdmd::store {
 // --- meta: single values of the installation -------------------------------------------------------------------
 std::optional<std::string> get_meta(connection&, std::string_view name);
 void set_meta(connection&, std::string_view name, std::string_view value);
-
-// --- authority -------------------------------------------------------------------------------------------------
-struct authority_part {
-    std::string role;  // "root", "issuing"
-    std::string certificate_pem;
-    secret key_pem;
-    time_point created;
-};
-std::optional<authority_part> find_authority(connection&, std::string_view role);
-void add_authority(connection&, authority_part const&);
 
 // --- consent ---------------------------------------------------------------------------------------------------
 struct consent {
@@ -62,27 +52,11 @@ std::optional<device> find_device(connection&, std::string_view id);
 // By id, Entra device ID or name, whatever is unique among enrolled devices first. Several: all of them.
 std::vector<device> find_devices(connection&, std::string_view id_or_name);
 std::vector<device> list_devices(connection&);
-std::optional<device> find_enrolled_hardware(connection&, std::string_view hardware_id, std::string_view user_id);
+std::vector<device> find_enrolled_hardware(connection&, std::string_view hardware_id);
 std::vector<device> find_enrolled_entra(connection&, std::string_view entra_device_id);
 std::int64_t count_enrolled(connection&, std::string_view user_id);
 void set_device_state(connection&, std::string_view id, std::string_view state);
 void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);
 void set_entra_device_id(connection&, std::string_view id, std::string_view entra_device_id);
-
-// --- certificate -----------------------------------------------------------------------------------------------
-struct certificate {
-    std::string fingerprint;
-    std::string device_id;
-    std::string serial;
-    std::string pem;
-    time_point not_before, not_after;
-    std::string request_digest;
-    std::optional<time_point> revoked;
-};
-void add_certificate(connection&, certificate const&);
-std::optional<certificate> find_certificate(connection&, std::string_view fingerprint);
-std::optional<certificate> find_certificate_by_request(connection&, std::string_view request_digest);
-std::vector<certificate> list_certificates(connection&, std::string_view device_id);
-void revoke_certificates(connection&, std::string_view device_id, time_point now);
 
 }  // namespace mdmd::store

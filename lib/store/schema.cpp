@@ -12,11 +12,15 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 );
 
-CREATE TABLE authority (
-    role TEXT PRIMARY KEY,              -- root, issuing
+CREATE TABLE authority (                -- every certificate that devices' certificates were ever issued under
+    fingerprint TEXT PRIMARY KEY,       -- SHA-256 of the DER, hex
+    role TEXT NOT NULL,                 -- root, issuing
+    origin TEXT NOT NULL,               -- own, external
+    root TEXT NOT NULL,                 -- fingerprint of the one it hangs on
     certificate TEXT NOT NULL,
-    private_key TEXT NOT NULL,
-    created BIGINT NOT NULL
+    private_key TEXT NOT NULL,          -- perhaps encrypted; empty: not kept here
+    created BIGINT NOT NULL,
+    position BIGINT NOT NULL            -- order in which they came
 );
 
 CREATE TABLE consent (
@@ -33,6 +37,21 @@ CREATE TABLE consent (
     used BIGINT
 );
 CREATE INDEX consent_time ON consent (accepted);
+
+CREATE TABLE attempt (                  -- an enrollment that has begun and not come to an end
+    id TEXT NOT NULL,                   -- correlation id
+    user_id TEXT NOT NULL,
+    stage TEXT NOT NULL,                -- shown, accepted, issued
+    upn TEXT NOT NULL,
+    entra_device_id TEXT NOT NULL,
+    os_version TEXT NOT NULL,
+    device_id TEXT NOT NULL,            -- issued: whose certificate
+    enrollment_type TEXT NOT NULL,      -- Graph's
+    due BIGINT NOT NULL,                -- silent until then, it has failed
+    PRIMARY KEY (id, user_id)
+);
+CREATE INDEX attempt_due ON attempt (due);
+CREATE INDEX attempt_device ON attempt (device_id);
 
 CREATE TABLE pin (                      -- one a user; a used or locked one stays to say so
     upn TEXT PRIMARY KEY,               -- lower case
@@ -76,8 +95,10 @@ CREATE TABLE certificate (
     pem TEXT NOT NULL,
     not_before BIGINT NOT NULL,
     not_after BIGINT NOT NULL,
-    request_digest TEXT NOT NULL UNIQUE,  -- of the enrollment request: the same request gets the same certificate
-    revoked BIGINT
+    request_digest TEXT NOT NULL UNIQUE,  -- the same request of an enrollment or a renewal gets the same certificate
+    revoked BIGINT,
+    renewed_from TEXT NOT NULL,         -- fingerprint of the one that asked for this one; empty: an enrollment
+    first_used BIGINT                   -- null: nothing shows yet that the device has it
 );
 CREATE INDEX certificate_device ON certificate (device_id);
 
@@ -195,6 +216,15 @@ CREATE TABLE event (                    -- a failed enrollment; its enumerations
     details TEXT NOT NULL               -- JSON; empty: null
 );
 CREATE INDEX event_time ON event (at, id);
+
+CREATE TABLE api_token (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL,                 -- reader, operator, admin
+    digest TEXT NOT NULL UNIQUE,        -- SHA-256 of the token, hex
+    created BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    last_used BIGINT                    -- to the minute
+);
 )sql";
 
 constexpr std::array<char const*, 1> all{version_1};

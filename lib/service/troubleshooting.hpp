@@ -1,0 +1,68 @@
+// Enrollments that fail: each becomes a SOAP fault, a troubleshooting event and a line of the log that agree; and what
+// only falls silent is found by a timer.
+#pragma once
+#include <functional>
+#include <mutex>
+
+#include "service/attempt.hpp"
+#include "service/context.hpp"
+#include "store/attempts.hpp"
+
+namespace mdmd::service {
+
+// What becomes of an event besides who it is about.
+struct trouble {
+    std::string category;       // Graph's deviceEnrollmentFailureReason
+    std::string reason;         // "MENROLL_E_DEVICECAPREACHED (0x80180013): …", or a sentence
+    std::string where;          // "certificate enrollment (RequestSecurityToken)"
+    std::uint32_t hresult = 0;  // what Windows shows; 0: nothing
+    std::string detail = {};    // more than the reason says; may be empty
+};
+
+class troubleshooting {
+public:
+    explicit troubleshooting(context& c) : context_(c) {}
+
+    // The fault, status 500.
+    http::response refuse(enroll::operation, failure const&, attempt const&);
+    // A body that is not the message expected there; what is no XML at all, or over the limits of what is read, is no
+    // enrollment: it gets a 4xx and leaves no event.
+    http::response refuse_unreadable(enroll::operation, error const&, attempt, http::request const&);
+    // What `work` throws is a failure of ours, and told as such.
+    http::response guarded(enroll::operation, attempt const&, std::function<http::response()> const& work);
+
+    // An event that no fault goes with. Never throws: what cannot be kept is logged.
+    void record(attempt const&, trouble const&);
+
+    // --- Attempts that may fall silent; within a write of the caller's -------------------------------------------
+    // The Terms of Use are in front of the user ("shown") or were accepted ("accepted"); the device has a certificate
+    // ("issued"). Silent for enrollment.abandon_after from then on, it has failed.
+    void begin(store::connection&, std::string_view stage, attempt const&, time_point now) const;
+    // It came to an end, good or bad.
+    static void end(store::connection&, attempt const&);
+    // Its first session: it has enrolled.
+    static void has_come(store::connection&, std::string_view device_id);
+
+    // A client that was gone before its request was whole, or before it had the answer.
+    void lost(http::request const& head, bool answering);
+
+    // Called by a timer: what fell silent becomes an event, and old events go.
+    void tick();
+
+private:
+    bool may_keep_event(bool anonymous);
+    void trim();
+
+    context& context_;
+    std::mutex mutex_;
+    // Events are counted by windows of time, so that strangers can neither wear out the disk nor crowd out what
+    // happens to users.
+    time_point window_{};
+    int of_users_ = 0, of_strangers_ = 0;
+    time_point trimmed_{};
+};
+
+// The id that the client gives this flow, as header or query parameter; ours where it gives none.
+std::string correlation_of(http::request const&);
+
+}  // namespace mdmd::service
