@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "policy/policy.hpp"
 #include "service/evaluation.hpp"
+#include "store/certificates.hpp"
 #include "store/management.hpp"
 
 namespace mdmd::service {
