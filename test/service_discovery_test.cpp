@@ -90,8 +90,9 @@ TEST_CASE("the addresses carry what the client says of itself, whatever it says"
                         "10.0.22631.3447&amp;ApplicationVersion=") &&
             Catch::Contains("<AuthenticationServiceUrl>https://mdm.test/EnrollmentServer/Auth?OSVersion="));
 
-    for (std::string const hostile : {std::string("\"><x>&y=#?/\\"), std::string(100'000, 'A'), std::string("\xff\xc3"),
-             std::string("\xd9\xa1\xd9\xa0"), std::string("1\r\nLocation: x"), std::string("\0x", 2)}) {
+    for (std::string const& hostile :
+        {std::string("\"><x>&y=#?/\\"), std::string(100'000, 'A'), std::string("\xff\xc3"),
+            std::string("\xd9\xa1\xd9\xa0"), std::string("1\r\nLocation: x"), std::string("\0x", 2)}) {
         r.os_version = hostile;
         auto const answer = service::discover(settings_with(false, true), r);
         REQUIRE(answer.has_value());

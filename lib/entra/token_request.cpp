@@ -81,12 +81,15 @@ result<std::string> make_assertion(
 
 }  // namespace
 
-result<http::call> token_request(application const& app, credential const& key, assertion_form kind, time_point now) {
+result<http::call> token_call(application const& app, credential const& key, assertion_form kind,
+    std::initializer_list<std::pair<std::string_view, std::string_view>> fields, std::string_view grant_type,
+    time_point now) {
     auto url = fmt::format("{}/{}/oauth2/v2.0/token", without_last_slash(app.login_url), percent_encode(app.tenant_id));
-    auto const scope = std::string(without_last_slash(app.graph_url)) + "/.default";
     auto const start = [&](std::size_t more) {
-        form out(app.client_id.size() + scope.size() + more + 200);
-        out.add("client_id", app.client_id).add("scope", scope);
+        for (auto const& [name, value] : fields) more += name.size() + value.size() + 2;
+        form out(app.client_id.size() + more + 200);
+        out.add("client_id", app.client_id);
+        for (auto const& [name, value] : fields) out.add(name, value);
         return out;
     };
     if (key.is_certificate()) {
@@ -95,12 +98,17 @@ result<http::call> token_request(application const& app, credential const& key, 
         auto out = start(assertion->size());
         out.add("client_assertion_type", assertion_type).add("client_assertion", *assertion);
         wipe(*assertion);
-        return post(std::move(url), out.add("grant_type", "client_credentials").take());
+        return post(std::move(url), out.add("grant_type", grant_type).take());
     }
     auto const text = key.text.reveal();
     if (text.empty()) return fail(errc::malformed, "the application has neither a client secret nor a certificate");
     auto out = start(text.size());
-    return post(std::move(url), out.add("client_secret", text).add("grant_type", "client_credentials").take());
+    return post(std::move(url), out.add("client_secret", text).add("grant_type", grant_type).take());
+}
+
+result<http::call> token_request(application const& app, credential const& key, assertion_form kind, time_point now) {
+    auto const scope = std::string(without_last_slash(app.graph_url)) + "/.default";
+    return token_call(app, key, kind, {{"scope", scope}}, "client_credentials", now);
 }
 
 }  // namespace mdmd::entra
