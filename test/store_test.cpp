@@ -5,6 +5,7 @@
 #include "core/random.hpp"
 #include "store/compliance.hpp"
 #include "store/database.hpp"
+#include "store/certificates.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
 #include "store/pins.hpp"
