@@ -1,4 +1,4 @@
-// JSON from peers, read strictly. Private to lib/entra.
+// JSON from peers and callers, read strictly.
 #pragma once
 #include <boost/json.hpp>
 #include <cstdint>

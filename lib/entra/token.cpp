@@ -308,6 +308,8 @@ result<identity> verify_caller(
     std::string_view token, key_set const& keys, audience const& us, time_point now, std::chrono::seconds leeway) {
     auto got = read_genuine(token, keys, us, now, leeway);
     if (!got) return got.error();
+    // An ID token says who has signed in, for the one who asked; it is nobody's right to call.
+    if (got->who.client.empty() || !got->nonce.empty()) return forbidden("not an access token");
     return std::move(got->who);
 }
 

@@ -85,7 +85,8 @@ enum class bearer { user, user_or_device };
     std::string_view nonce, time_point now, std::chrono::seconds leeway = std::chrono::seconds(300));
 
 // As verify(), for whoever calls us: a user or an application by itself, with whatever scopes and roles. What these
-// allow is the caller's to judge. Errors: as verify()'s but forbidden; `user_id` may be empty.
+// allow is the caller's to judge. `user_id` may be empty. Errors: as verify()'s, but forbidden for what is no access
+// token alone: it names no client, or it has a nonce.
 [[nodiscard]] result<identity> verify_caller(std::string_view token, key_set const& keys, audience const&,
     time_point now, std::chrono::seconds leeway = std::chrono::seconds(300));
 
