@@ -1,5 +1,7 @@
 #include "admin/json.hpp"
 
+#include "admin/graph_event.hpp"
+
 namespace mdmd::admin {
 namespace {
 
@@ -143,12 +145,16 @@ json::object to_json(store::consent const& c) {
         {"client_request_id", c.client_request_id}, {"device_id", text(c.device_id)}, {"used", time(c.used)}};
 }
 
-json::object to_json(store::event const& e) {
-    return {{"@odata.type", "#microsoft.graph.enrollmentTroubleshootingEvent"}, {"id", e.id},
-        {"eventDateTime", rfc3339_ms(e.at)}, {"correlationId", text(e.correlation_id)},
-        {"managedDeviceIdentifier", text(e.managed_device_id)}, {"operatingSystem", text(e.operating_system)},
-        {"osVersion", text(e.os_version)}, {"userId", text(e.user_id)}, {"deviceId", text(e.entra_device_id)},
-        {"enrollmentType", e.enrollment_type}, {"failureCategory", e.category}, {"failureReason", text(e.reason)}};
+json::object to_json(service::api_access::created const& c) {
+    return {{"name", c.kept.name}, {"role", c.kept.role}, {"token", c.text.reveal()},
+        {"created", rfc3339(c.kept.created)}, {"expires", rfc3339(c.kept.expires)}};
 }
+
+json::object to_json(store::api_token const& t) {
+    return {{"name", t.name}, {"role", t.role}, {"created", rfc3339(t.created)}, {"expires", rfc3339(t.expires)},
+        {"last_used", time(t.last_used)}};
+}
+
+json::object to_json(store::event const& e) { return to_json(e, graph_version::beta); }
 
 }  // namespace mdmd::admin

@@ -15,6 +15,8 @@ boost::json::object to_json(service::compliance_view const&);
 boost::json::object to_json(service::pins::created const&);
 boost::json::object to_json(store::pin const&, time_point now);
 boost::json::object to_json(store::consent const&);
-boost::json::object to_json(store::event const&);
+boost::json::object to_json(service::api_access::created const&);
+boost::json::object to_json(store::api_token const&);
+boost::json::object to_json(store::event const&);  // all that beta has
 
 }  // namespace mdmd::admin

@@ -1,0 +1,95 @@
+#include "admin/listener.hpp"
+
+#include <arpa/inet.h>
+#include <algorithm>
+#include <array>
+
+#include "admin/graph.hpp"
+#include "core/log.hpp"
+#include "core/text.hpp"
+#include "crypto/server_certificate.hpp"
+
+namespace mdmd::admin {
+namespace {
+
+// "[::1]:8080" is ::1, "MDM.contoso.com:443" is mdm.contoso.com; empty: it is no host.
+std::string without_port(std::string_view host) {
+    std::string_view name;
+    std::string_view port;
+    if (host.starts_with('[')) {
+        auto const end = host.find(']');
+        if (end == host.npos) return {};
+        name = host.substr(1, end - 1);
+        port = host.substr(end + 1);
+    } else {
+        auto const colon = std::min(host.find(':'), host.size());
+        name = host.substr(0, colon);
+        port = host.substr(colon);
+    }
+    bool const good_port =
+        port.empty() || (port.size() <= 6 && port[0] == ':' &&
+                            std::all_of(port.begin() + 1, port.end(), [](char c) { return c >= '0' && c <= '9'; }));
+    return good_port ? lower(name) : std::string();
+}
+
+// The same address has many texts, such as 0:0:0:0:0:0:0:1; empty: it is no address.
+std::string address_bytes(std::string const& text) {
+    std::array<char, 16> bytes{};
+    if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1) return {bytes.data(), 4};
+    if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) return {bytes.data(), 16};
+    return {};
+}
+
+http::response plain(int status, std::string_view text) {
+    return {status, {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}},
+        std::string(text) + "\n"};
+}
+
+http::response refuse(
+    service::appliance& a, http::request const& r, int status, std::string_view code, std::string_view why) {
+    log::warning("request to the admin listener refused", {{"reason", std::string(why)}, {"address", r.peer_address}});
+    return is_graph_path(r.path) ? graph_error(a, r, status, code, why) : plain(status, why);
+}
+
+// Browsers say where a request that may change something comes from. Programs say nothing.
+bool is_of_another_page(http::request const& r, std::string const& origin) {
+    if (r.method == "GET" || r.method == "HEAD" || r.method == "OPTIONS") return false;
+    if (auto const site = r.headers.get("Sec-Fetch-Site"); site && *site != "same-origin" && *site != "none")
+        return true;
+    auto const from = r.headers.get("Origin");
+    return from && !iequals(*from, origin);
+}
+
+}  // namespace
+
+bool is_our_host(config::settings const& s, std::string_view host) {
+    auto const name = without_port(host);
+    if (name.empty()) return false;
+    if (name == "localhost" || name == s.server.public_url.host || name == s.server.management_url.host) return true;
+    auto const address = address_bytes(name);
+    if (!address.empty()) {
+        auto const own = address_bytes(s.admin.listen.address);
+        bool const all = own.find_first_not_of('\0') == own.npos;
+        if (all || address == own || address == address_bytes("127.0.0.1") || address == address_bytes("::1"))
+            return true;
+    }
+    if (s.admin.certificate_pem.empty()) return false;
+    auto const certificate = crypto::certificate::from_pem(s.admin.certificate_pem);
+    return certificate && crypto::is_for_host(*certificate, name);
+}
+
+http::response serve_listener(service::appliance& a, http::handler const& others, http::request const& r) {
+    auto const config = a.ctx.config();
+    auto const& s = config->settings;
+    auto const host = r.headers.get("Host").value_or("");
+    if (!is_our_host(s, host))
+        return refuse(a, r, 421, "invalidRequest",
+            "The Host of this request is no name of this listener. Use its address, localhost, the host of "
+            "server.public_url, or a name in admin.tls_certificate.");
+    auto const origin = fmt::format("{}://{}", s.admin.certificate_pem.empty() ? "http" : "https", host);
+    if (is_of_another_page(r, origin))
+        return refuse(a, r, 403, "accessDenied", "Pages of other origins may not change anything here.");
+    return is_graph_path(r.path) ? serve_graph(a, origin, r) : others(r);
+}
+
+}  // namespace mdmd::admin
