@@ -36,6 +36,7 @@ std::vector<config::problem> check_files(config::settings const& s) {
                 s.entra.source == config::key_source::certificate ? "entra.certificate_key_file" : "entra.key_file",
                 fmt::format("expected a certificate and its private key, got {}", wrong)});
     }
+    if (auto wrong = service::check_authority_files(s, system_clock().now())) out.push_back(std::move(*wrong));
     return out;
 }
 

@@ -279,6 +279,8 @@ int main(int argc, char** argv) {
     } catch (CLI::ParseError const& e) {
         app.exit(e);
         return 2;
+    add_tokens(app, line);
+    add_ca(app, line);
     }
     try {
         return line.run();

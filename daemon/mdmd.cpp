@@ -90,8 +90,11 @@ public:
           server_(std::max(1U, std::thread::hardware_concurrency()),
               std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
         auto const& s = config->settings;
-        http::site public_site{s.server.public_url.host, http::make_tls(public_identity(s)).value(),
-            daemon::public_routes(appliance_)};
+        http::site public_site{
+            s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
+        public_site.lost = [this](http::request const& head, http::lost_stage stage) {
+            daemon::client_lost(appliance_, head, stage == http::lost_stage::answering);
+        };
         http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
             daemon::management_routes(appliance_)};
         if (s.server.listen == s.server.management_listen && s.server.listen.port != 0) {
@@ -105,6 +108,13 @@ public:
         listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_)}});
         server_.listen_unix(s.admin.socket, 0660,
             daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now(), [] { ::kill(::getpid(), SIGHUP); }}));
+        // Before a new authority issues its first certificate, the listeners know it.
+        appliance_.ctx.authorities().on_change([this] {
+            std::scoped_lock const lock(changing_tls_);
+            auto const now_used = appliance_.ctx.config();
+            server_.replace_tls(now_used->settings.server.public_url.host, public_identity(now_used->settings));
+            server_.replace_tls(now_used->settings.server.management_url.host, management_identity(now_used->settings));
+        });
         server_.start();
         listening_ = true;
         keys_timer_.emplace("signing keys", [this] { appliance_.keys.refresh_if_due(); });
@@ -152,7 +162,12 @@ public:
         auto out = daemon::way_out(b, stopping_.get_token());
         configure_log(b);
         server_.replace_tls(b.server.public_url.host, public_identity(b));
+        if (auto const adopted = appliance_.ctx.authorities().adopt(b); !adopted) {
+            log::error("configuration not taken", {{"problem", adopted.error().detail}});
+            return;
+        }
         server_.replace_tls(b.server.management_url.host, management_identity(b));
+        std::scoped_lock const lock(changing_tls_);
         if (!b.admin.certificate_pem.empty()) server_.replace_tls(admin_site, daemon::admin_identity(b));
         appliance_.reload(got.value, std::move(out));
         log::info(
@@ -182,8 +197,7 @@ private:
         told_status_ = line;
     }
     http::tls_identity management_identity(config::settings const& s) const {
-        auto const& authority = appliance_.ctx.authority();
-        return {s.server.certificate_pem, s.server.key_pem, authority.root.pem() + authority.issuing.pem(),
+        return {s.server.certificate_pem, s.server.key_pem, appliance_.ctx.authorities().client_authorities_pem(),
             http::client_certificates::required};
     }
     // A device that renews its certificate may show the one it has.
@@ -205,6 +219,7 @@ private:
     http::server server_;
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
+    std::mutex changing_tls_;  // held until listeners and configuration agree
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_;
 };
 

@@ -200,9 +200,10 @@ struct appliance_fixture {
     void share_authority() {
         static auto const made = crypto::make_authority("mdm.test", from_ms(1'800'000'000'000));
         db.write([&](store::connection& c) {
-            if (store::find_authority(c, "root")) return;
-            store::add_authority(c, {"root", made.root.pem(), made.root_key.to_pem(), time.now()});
-            store::add_authority(c, {"issuing", made.issuing.pem(), made.issuing_key.to_pem(), time.now()});
+            auto const root = made.root.fingerprint();
+            store::add_authority(c, {root, "root", "own", root, made.root.pem(), made.root_key.to_pem(), time.now()});
+            store::add_authority(c, {made.issuing.fingerprint(), "issuing", "own", root, made.issuing.pem(),
+                                        made.issuing_key.to_pem(), time.now()});
         });
     }
     std::unique_ptr<service::appliance> start() {

@@ -1,5 +1,6 @@
 #include "admin/api.hpp"
 
+#include "admin/authority.hpp"
 #include "admin/json.hpp"
 #include "core/log.hpp"
 
@@ -112,6 +113,29 @@ http::response set_maintenance(service::appliance& a, std::string const& body) {
     auto const parsed = json::parse(body, bad);
     auto const* const all = !bad ? parsed.if_object() : nullptr;
     auto const* const on = all ? all->if_contains("maintenance") : nullptr;
+http::response roll_over(service::appliance& a) {
+    if (auto const made = a.ctx.authorities().rollover(); !made) return refused(made.error());
+    return reply(200, authority_as_json(a));
+}
+
+http::response create_token(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const name = all ? all->if_contains("name") : nullptr;
+    auto const* const role = all ? all->if_contains("role") : nullptr;
+    auto const* const ttl = all ? all->if_contains("ttl_s") : nullptr;
+    if (!name || !name->is_string() || !role || !role->is_string() || !ttl || !ttl->is_int64() || all->size() != 3)
+        return refused(400, "bad_request", "expected {\"name\": text, \"role\": text, \"ttl_s\": whole number}");
+    return one(
+        a.access.create(name->as_string(), role->as_string(), std::chrono::seconds(ttl->as_int64())), 201);
+}
+
+http::response revoke_token(service::appliance& a, std::string const& name) {
+    auto const done = a.access.revoke(name);
+    return done ? reply(200, {{"name", name}}) : refused(done.error());
+}
+
     if (!on || !on->is_bool() || all->size() != 1)
         return refused(400, "bad_request", "expected {\"maintenance\": true or false}");
     a.ctx.set_maintenance(on->as_bool());
@@ -166,6 +190,10 @@ http::response serve(service::appliance& a, about const& us, http::request const
     if (is({"events"})) return get ? list(service::events(a)) : no_method();
     if (is({"events", "*"})) return get ? one(service::event(a, path[1])) : no_method();
     return refused(404, "not_found", "there is nothing at this address");
+    if (is({"authority"})) return get ? reply(200, authority_as_json(a)) : no_method();
+    if (is({"authority", "rollover"})) return post ? roll_over(a) : no_method();
+    if (is({"tokens"})) return get ? list(a.access.list()) : post ? create_token(a, r.body) : no_method();
+    if (is({"tokens", "*"})) return r.method == "DELETE" ? revoke_token(a, path[1]) : no_method();
 }
 
 }  // namespace mdmd::admin

@@ -11,6 +11,7 @@
 #include "core/http_message.hpp"
 #include "core/time.hpp"
 #include "crypto/crypto.hpp"
+#include "service/authority.hpp"
 #include "store/database.hpp"
 #include "terms/library.hpp"
 
@@ -38,14 +39,17 @@ public:
 
     [[nodiscard]] result<http::response> call(http::call const&) const;
 
-    crypto::authority const& authority() const { return *authority_; }
+    // What issues device certificates now, as a snapshot.
+    crypto::authority authority() const { return authority_.current(); }
+    device_authority& authorities() { return authority_; }
+    device_authority const& authorities() const { return authority_; }
     std::string const& form_key() const { return form_key_; }
 
 private:
     mutable std::mutex mutex_;
     std::shared_ptr<configuration const> config_;
     http::transport transport_;
-    std::shared_ptr<crypto::authority const> authority_;
+    device_authority authority_;
     std::string form_key_;
     std::mutex changing_maintenance_;
     std::atomic<bool> maintenance_;

@@ -140,7 +140,7 @@ std::vector<expiry> expiries::list() const {
     all.push_back({"tls_certificate", end_of_certificate(s.server.certificate_pem), "certificate"});
     if (!s.admin.certificate_pem.empty())
         all.push_back({"admin_tls_certificate", end_of_certificate(s.admin.certificate_pem), "certificate"});
-    all.push_back({"authority", context_.authority().issuing.not_after(), "certificate"});
+    all.push_back({"authority", crypto::end_of(context_.authority()), "certificate"});
     add("ca_file", s.entra.ca_pem);
     return all;
 }

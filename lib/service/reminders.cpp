@@ -33,7 +33,9 @@ constexpr text texts[] = {
     {"admin_tls_certificate", "The TLS certificate of the admin listener",
         "Replace admin.tls_certificate and admin.tls_key, and run `systemctl reload mdmd`.", "operations.md"},
     {"authority", "The device authority's certificate",
-        "Devices must enroll again with a new authority before it ends: plan for it.", "operations.md"},
+        "Run `mdmctl ca rollover`, or renew the authority in authority.certificate_file: devices get a certificate of the "
+        "new one when they renew theirs.",
+        "authority.md"},
     {"ca_file", "A certificate in entra.ca_file",
         "Get the new root certificate from who runs your proxy, and replace it in entra.ca_file.", "operations.md"},
 };
