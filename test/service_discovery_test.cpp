@@ -46,7 +46,7 @@ TEST_CASE("discovery answers with an authentication that both sides have", "[ser
         CAPTURE(r.on_premise, r.federated, r.offered);
         auto const got = service::discover(settings_with(r.on_premise, r.federated), offering(r.offered));
         if (r.answer.empty()) {
-            REQUIRE_FALSE(got);
+            REQUIRE_FALSE(got.has_value());
             CHECK(got.error().what == enroll::refusal::not_supported);
             CHECK_THAT(got.error().text, Catch::Contains("Federated"));
             CHECK((got.error().text.find("OnPremise") != std::string::npos) == r.on_premise);

@@ -209,7 +209,13 @@ TEST_CASE_METHOD(appliance_fixture, "every refusal has its fault and its event, 
     };
     auto const row = GENERATE(values<struct row>({
         {"enrollment off", [](auto& c, auto&) { c.settings.enrollment.enabled = false; }, "<ErrorType>NotSupported<",
-            "featureNotSupported"},
+            "accountValidation"},
+        {"enrollment off, with a text",
+            [](auto& c, auto&) {
+                c.settings.enrollment.enabled = false;
+                c.settings.enrollment.disabled_message = "Ask <IT> first";
+            },
+            "<ErrorType>CustomServerError</ErrorType><Message>Ask &lt;IT&gt; first<", "accountValidation"},
         {"personal blocked",
             [](auto& c, auto& e) {
                 c.settings.enrollment.personal_devices = false;
@@ -217,14 +223,38 @@ TEST_CASE_METHOD(appliance_fixture, "every refusal has its fault and its event, 
             },
             "<ErrorType>NotSupported<", "featureNotSupported"},
         {"old Windows", [](auto& c, auto&) { c.settings.enrollment.min_os_version = parse_os_version("10.0.30000"); },
-            "<ErrorType>DeviceNotSupported<", "deviceNotSupported"},
+            "<ErrorType>DeviceNotSupported<", "enrollmentRestrictionsEnforced"},
+        {"new Windows",
+            [](auto& c, auto&) { c.settings.enrollment.max_os_version = parse_last_os_version("10.0.22630"); },
+            "<ErrorType>DeviceNotSupported<", "enrollmentRestrictionsEnforced"},
+        {"another edition",
+            [](auto& c, auto&) {
+                c.settings.enrollment.editions = {48, 121};
+            },
+            "<ErrorType>DeviceNotSupported<", "enrollmentRestrictionsEnforced"},
+        {"Windows 8.1", [](auto&, auto& e) { e.os_version = "6.3.9600"; }, "<ErrorType>DeviceNotSupported<",
+            "deviceNotSupported"},
+        {"no version", [](auto&, auto& e) { e.os_version = "ten"; }, "<ErrorType>DeviceNotSupported<",
+            "deviceNotSupported"},
+        {"a phone", [](auto&, auto& e) { e.device_type = "WindowsPhone"; }, "<ErrorType>DeviceNotSupported<",
+            "deviceNotSupported"},
+        {"a type that is not allowed",
+            [](auto& c, auto&) { c.settings.enrollment.allowed_types = {config::enrollment_type::bulk}; },
+            "<ErrorType>NotSupported<", "featureNotSupported"},
+        {"a blocked name", [](auto& c, auto&) { c.settings.enrollment.blocked_users = {"user@contoso.com"}; },
+            ">s:Authorization<", "accountValidation"},
+        {"a blocked object ID", [](auto& c, auto&) { c.settings.enrollment.blocked_users = {user_id}; },
+            ">s:Authorization<", "accountValidation"},
+        {"recovery",
+            [](auto&, auto& e) { e.request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Recovery"; },
+            "<ErrorType>NotSupported<", "featureNotSupported"},
         {"bad request", [](auto&, auto& e) { e.csr = "x"; }, ">s:CertificateRequest<", "badRequest"},
         {"renewal",
             [](auto&, auto& e) {
                 e.request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Renew";
                 e.binary_type = "PKCS7";
             },
-            "<ErrorType>NotSupported<", "featureNotSupported"},
+            ">s:MessageFormat<", "badRequest"},
         {"bad token", [](auto&, auto& e) { e.token.replace(e.token.size() - 8, 4, "AAAA"); }, ">s:Authentication<",
             "authentication"},
         {"no token", [](auto&, auto& e) { e.token = "nonsense"; }, ">a:InvalidSecurity<", "authentication"},
@@ -274,12 +304,26 @@ TEST_CASE_METHOD(appliance_fixture, "the same computer enrolled anew replaces it
 
     json::object const other{
         {"oid", "0d000000-0000-0000-0000-000000000002"}, {"deviceid", "de000000-0000-0000-0000-000000000002"}};
-    CHECK(
-        enroll(
-            {.blob = accept_terms(true, other), .token = tenant->token(time.now(), other), .csr = rsa_key().request()})
-            .status == 200);
+    auto const again = [&] {
+        return enroll(
+            {.blob = accept_terms(true, other), .token = tenant->token(time.now(), other), .csr = rsa_key().request()});
+    };
+    auto const conflict = again();
+    CHECK(conflict.status == 500);
+    CHECK_THAT(conflict.body, Catch::Contains(">s:Authorization<") && Catch::Contains("enrolled by another user"));
+    auto const event = last_event(*this);
+    CHECK(event.category == "enrollmentRestrictionsEnforced");
+    auto const enrolled =
+        std::find_if(all.begin(), all.end(), [](auto const& v) { return v.device.state == "enrolled"; });
+    CHECK_THAT(event.reason.value_or(""), Catch::Contains(enrolled->device.id));
+    // The operator decides.
+    CHECK(service::remove(*appliance, enrolled->device.id));
+    CHECK(again().status == 200);
     all = service::devices(*appliance);
-    CHECK(std::count_if(all.begin(), all.end(), [](auto const& v) { return v.device.state == "enrolled"; }) == 2);
+    REQUIRE(std::count_if(all.begin(), all.end(), [](auto const& v) { return v.device.state == "enrolled"; }) == 1);
+    CHECK(std::find_if(all.begin(), all.end(), [](auto const& v) {
+        return v.device.state == "enrolled";
+    })->device.user_id == "0d000000-0000-0000-0000-000000000002");
 }
 
 TEST_CASE("the authority is made at the first start and outlives a restart", "[service]") {

@@ -82,8 +82,12 @@ struct fake_tenant {
     http::response application{403, {}, R"({"error":{"code":"Authorization_RequestDenied","message":"no"}})"};
     int application_reads = 0;
     std::map<std::string, std::set<std::string>> groups{{user_id, {}}};  // of each user that Graph knows
-    std::vector<http::response> group_answers;                           // given before the truth, first one first
-    std::vector<std::string> group_calls;                                // "POST https://…"
+    std::set<std::string> disabled_users, gone_users;
+    std::optional<http::response> account_answer;  // instead of what is known of any account
+    std::vector<http::response> group_answers;     // given before the truth, first one first
+    std::vector<std::string> group_calls;          // "POST https://…"
+    // Asked first, where it is set.
+    std::function<std::optional<http::response>(http::call const&)> instead;
     int hook_status = 204;
     std::vector<std::string> hook_bodies;  // of POSTs to https://hook.test
     struct write {
@@ -95,6 +99,8 @@ struct fake_tenant {
     result<http::response> operator()(http::call const& c) {
         std::scoped_lock const lock(mutex);
         if (away) return fail(errc::unavailable, "connection refused");
+        if (instead)
+            if (auto answer = instead(c)) return std::move(*answer);
         auto const path = c.url.substr(c.url.find('/', 8));
         auto const ok = [](json::value const& v) {
             return http::response{200, {{"Content-Type", "application/json"}}, json::serialize(v)};
@@ -126,6 +132,13 @@ struct fake_tenant {
         if (path.starts_with("/v1.0/applications(")) {
             ++application_reads;
             return application;
+        }
+        if (auto const query = path.find("?$select=id,accountEnabled");
+            path.starts_with("/v1.0/users/") && query != path.npos) {
+            auto const id = path.substr(12, query - 12);
+            if (account_answer) return *account_answer;
+            if (!gone_users.contains(id)) return ok({{"id", id}, {"accountEnabled", !disabled_users.contains(id)}});
+            return http::response{404, {}, R"({"error":{"code":"Request_ResourceNotFound","message":"no"}})"};
         }
         if (path.starts_with("/v1.0/users/")) {
             group_calls.push_back(c.method + " " + c.url);
@@ -220,6 +233,7 @@ struct appliance_fixture {
         appliance->remind.deliver();
         appliance->report.judge();
         appliance->report.tick();
+        appliance->trouble.tick();
     }
     void reconfigure() { appliance->reload(std::make_shared<service::configuration const>(config), out()); }
 
@@ -274,6 +288,7 @@ struct appliance_fixture {
         std::string hardware = "HW1";
         std::string device_id = "MDMDEVICE1";
         std::string os_version = "10.0.22631.3447";
+        std::string device_type = "CIMClient_Windows";
         std::string extra_items = "";
         std::string request_type = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue";
         std::string binary_type = "PKCS10";
@@ -286,7 +301,7 @@ struct appliance_fixture {
         return fmt::format(
             R"(<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:wsse="{0}" xmlns:wst="http://docs.oasis-open.org/ws-sx/ws-trust/200512" xmlns:ac="http://schemas.xmlsoap.org/ws/2006/12/authorization"><s:Header><a:Action s:mustUnderstand="1">http://schemas.microsoft.com/windows/pki/2009/01/enrollment/RST/wstep</a:Action><a:MessageID>urn:uuid:0d5a1441-5891-453b-becf-a2e5f6ea3749</a:MessageID><wsse:Security s:mustUnderstand="1"><wsse:BinarySecurityToken ValueType="urn:ietf:params:oauth:token-type:jwt" EncodingType="{0}#base64binary">{1}</wsse:BinarySecurityToken></wsse:Security></s:Header><s:Body><wst:RequestSecurityToken><wst:TokenType>http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken</wst:TokenType><wst:RequestType>{2}</wst:RequestType><wsse:BinarySecurityToken ValueType="http://schemas.microsoft.com/windows/pki/2009/01/enrollment#{5}" EncodingType="{0}#base64binary">{3}</wsse:BinarySecurityToken><ac:AdditionalContext>{4}</ac:AdditionalContext></wst:RequestSecurityToken></s:Body></s:Envelope>)",
             wsse, base64(e.token), e.request_type, base64(e.csr),
-            item("EnrollmentType", e.corporate ? "Device" : "Full") + item("DeviceType", "CIMClient_Windows") +
+            item("EnrollmentType", e.corporate ? "Device" : "Full") + item("DeviceType", e.device_type) +
                 item("DeviceID", e.device_id) + item("OSVersion", e.os_version) + item("OSEdition", "4") +
                 item("DeviceName", "PC1") + item("HWDevID", e.hardware) + item("EnrollmentData", e.blob) +
                 e.extra_items,

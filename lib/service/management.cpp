@@ -6,7 +6,7 @@
 #include "core/log.hpp"
 #include "policy/policy.hpp"
 #include "service/evaluation.hpp"
-#include "store/certificates.hpp"
+#include "service/troubleshooting.hpp"
 #include "store/management.hpp"
 
 namespace mdmd::service {
@@ -132,6 +132,7 @@ bool failed(int status) { return status < 200 || status > 299 || status == 215 |
 struct management::work {
     std::shared_ptr<configuration const> config;
     store::device device;
+    store::certificate certificate;  // that the device shows
     bool new_session = false;
     bool unenrolled = false;
 
@@ -183,39 +184,41 @@ struct management::work {
     }
 };
 
-result<store::device> management::admit(http::request const& r) {
+result<management::admitted> management::admit(http::request const& r) {
     if (r.peer_certificate.empty()) return fail(errc::forbidden, "no client certificate");
     auto const fingerprint = hex(crypto::sha256(r.peer_certificate));
     auto const now = context_.time.now();
-    return context_.db.read([&](store::connection& db) -> result<store::device> {
-        auto const certificate = store::find_certificate(db, fingerprint);
+    return context_.db.read([&](store::connection& db) -> result<admitted> {
+        auto certificate = store::find_certificate(db, fingerprint);
         if (!certificate) return fail(errc::forbidden, "the certificate is not one of this appliance's");
         if (certificate->revoked) return fail(errc::forbidden, "the certificate is revoked");
         if (now < certificate->not_before || now >= certificate->not_after)
             return fail(errc::forbidden, "the certificate is not valid now");
         auto device = store::find_device(db, certificate->device_id);
         if (!device || device->state != "enrolled") return fail(errc::forbidden, "the device is not enrolled");
-        return std::move(*device);
+        return admitted{std::move(*device), std::move(*certificate)};
     });
 }
 
 http::response management::session(http::request const& r) {
-    auto const device = admit(r);
-    if (!device) {
-        log::warning("management session refused", {{"reason", device.error().detail}, {"address", r.peer_address}});
+    auto const who_asks = admit(r);
+    if (!who_asks) {
+        log::warning("management session refused", {{"reason", who_asks.error().detail}, {"address", r.peer_address}});
         return plain(403, "This device is not managed here.");
     }
-    log::scope const who("device_id", device->id);
+    auto const& id = who_asks->device.id;
+    log::scope const who("device_id", id);
     log::scope const flow("client_request_id", printable(r.headers.get("client-request-id").value_or(""), 64));
     auto const type = r.headers.get("Content-Type").value_or("");
     if (!iequals(trim(type.substr(0, type.find(';'))), content_type))
         return plain(415, "SyncML is sent as application/vnd.syncml.dm+xml.");
 
-    std::scoped_lock const turn(turns_[std::hash<std::string>()(device->id) % turns_.size()]);
-    return converse(*device, r);
+    std::scoped_lock const turn(turns_[std::hash<std::string>()(id) % turns_.size()]);
+    return converse(*who_asks, r);
 }
 
-http::response management::converse(store::device const& device, http::request const& r) {
+http::response management::converse(admitted const& who, http::request const& r) {
+    auto const& device = who.device;
     auto const message = omadm::parse(r.body);
     if (!message) {
         log::warning("SyncML refused", {{"reason", message.error().detail}});
@@ -230,7 +233,7 @@ http::response management::converse(store::device const& device, http::request c
 
     auto const now = context_.time.now();
     auto const digest = hex(crypto::sha256(r.body));
-    work w{.config = context_.config(), .device = device};
+    work w{.config = context_.config(), .device = device, .certificate = who.certificate};
     std::optional<store::session> last;
     context_.db.read([&](store::connection& db) {
         last = store::find_session(db, device.id);
@@ -311,7 +314,10 @@ http::response management::converse(store::device const& device, http::request c
         .request_digest = digest,
         .reply = answer.text,
         .seen = now};
-    keep(w, next, now);
+    if (!keep(w, next, now)) {
+        log::warning("management session refused", {{"reason", "the certificate is revoked"}});
+        return plain(403, "This device is not managed here.");
+    }
     if (answer.ended) log::debug("management session ended", {{"session", intake->next.id}});
     return {200, {{"Content-Type", std::string(content_type)}}, answer.text};
 }
@@ -337,9 +343,11 @@ void management::take_outcomes(work& w, omadm::intake const& intake, time_point 
     }
 }
 
-void management::keep(work const& w, store::session const& next, time_point now) {
+bool management::keep(work const& w, store::session const& next, time_point now) {
     auto const& id = w.device.id;
-    context_.db.write([&](store::connection& db) {
+    bool const kept = context_.db.write([&](store::connection& db) {
+        // The first session with a renewed certificate ends the one before.
+        if (!store::use_certificate(db, w.certificate.fingerprint, now)) return false;
         if (w.new_session) store::return_unanswered(db, id, now);
         for (auto const& c : w.finished_commands)
             store::finish_command(db, c.id, c.state, c.status, c.original_error, c.result, now);
@@ -358,13 +366,14 @@ void management::keep(work const& w, store::session const& next, time_point now)
                 learned = true;
             }
         store::put_session(db, next);
+        if (w.new_session) troubleshooting::has_come(db, id);
         if (w.unenrolled) {
             store::set_device_state(db, id, "unenrolled");
             store::revoke_certificates(db, id, now);
             store::cancel_commands(db, id, now);
             report_unmanaged(db, w.device, now);
             log::info("device unenrolled by its user");
-            return;
+            return true;
         }
         if (learned) {
             auto const name =
@@ -384,7 +393,11 @@ void management::keep(work const& w, store::session const& next, time_point now)
             }
         }
         evaluate_device(db, *w.config, id, now);
+        return true;
     });
+    if (kept && !w.certificate.first_used && !w.certificate.renewed_from.empty())
+        log::info("the renewed certificate is in use, the one before is revoked", {{"serial", w.certificate.serial}});
+    return kept;
 }
 
 }  // namespace mdmd::service

@@ -185,6 +185,19 @@ result<device_details> details(appliance& a, std::string_view id_or_name) {
     });
 }
 
+result<store::device> remove(appliance& a, std::string_view id_or_name) {
+    auto device = find(a, id_or_name);
+    if (!device) return device;
+    a.ctx.db.write([&](store::connection& db) {
+        if (device->state == "enrolled") report_unmanaged(db, *device, a.ctx.time.now());
+        store::end_attempts_of(db, device->id);
+        store::remove_device(db, device->id);
+    });
+    log::warning("device deleted", {{"device_id", device->id}, {"name", device->name}, {"user_id", device->user_id},
+                                       {"entra_device_id", device->entra_device_id}});
+    return device;
+}
+
 result<store::command> send(appliance& a, std::string_view id_or_name, new_command c) {
     if (auto const ok = check_command(c); !ok) return ok.error();
     auto const device = find(a, id_or_name);

@@ -77,6 +77,10 @@ struct device_details {
 };
 [[nodiscard]] result<device_details> details(appliance&, std::string_view id_or_name);
 
+// The record goes, with all that is kept of the device: its certificates are trusted no more, and Entra is told that it
+// is not managed. Durable when this returns. Errors: as find().
+[[nodiscard]] result<store::device> remove(appliance&, std::string_view id_or_name);
+
 struct new_command {
     std::string verb, uri, format;
     std::optional<std::string> value;

@@ -203,8 +203,12 @@ void troubleshooting::tick() {
                                 .reason = issued ? "the device has its certificate and never came for its first session"
                                           : a.stage == "accepted"
                                               ? "the Terms of Use were accepted and no enrollment followed"
+                                          : a.stage == "signed_in"
+                                              ? "the user signed in on our page and no enrollment followed"
                                               : "the Terms of Use were shown and neither accepted nor declined",
-                                .where = issued ? "first management session" : "Terms of Use"},
+                                .where = issued                   ? "first management session"
+                                         : a.stage == "signed_in" ? "sign-in page"
+                                                                  : "Terms of Use"},
                             now));
             }
             return due;

@@ -140,6 +140,8 @@ std::int64_t count_enrolled(connection& db, std::string_view user_id) {
     return r->next() ? r->integer(0) : 0;
 }
 
+void remove_device(connection& db, std::string_view id) { db.execute("DELETE FROM device WHERE id = $1", {id}); }
+
 void set_device_state(connection& db, std::string_view id, std::string_view state) {
     db.execute("UPDATE device SET state = $2 WHERE id = $1", {id, state});
 }

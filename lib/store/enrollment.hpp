@@ -55,6 +55,7 @@ std::vector<device> list_devices(connection&);
 std::vector<device> find_enrolled_hardware(connection&, std::string_view hardware_id);
 std::vector<device> find_enrolled_entra(connection&, std::string_view entra_device_id);
 std::int64_t count_enrolled(connection&, std::string_view user_id);
+void remove_device(connection&, std::string_view id);  // with its certificates, settings, facts, commands
 void set_device_state(connection&, std::string_view id, std::string_view state);
 void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);
 void set_entra_device_id(connection&, std::string_view id, std::string_view entra_device_id);

@@ -138,6 +138,22 @@ result<user> tenant::add_user(std::string upn, std::string display_name, std::st
     return impl_->what.users.back();
 }
 
+bool tenant::set_user_enabled(std::string const& id_or_upn, bool enabled) {
+    std::scoped_lock const lock(impl_->mutex);
+    for (auto& u : impl_->what.users)
+        if (iequals(u.id, id_or_upn) || iequals(u.upn, id_or_upn)) {
+            u.enabled = enabled;
+            return true;
+        }
+    return false;
+}
+
+bool tenant::remove_user(std::string const& id_or_upn) {
+    std::scoped_lock const lock(impl_->mutex);
+    return std::erase_if(impl_->what.users,
+               [&](user const& u) { return iequals(u.id, id_or_upn) || iequals(u.upn, id_or_upn); }) > 0;
+}
+
 result<group> tenant::add_group(std::string name, std::vector<std::string> const& members, std::string id) {
     {
         std::scoped_lock const lock(impl_->mutex);

@@ -87,6 +87,9 @@ public:
     [[nodiscard]] result<group> add_group(
         std::string name, std::vector<std::string> const& members = {}, std::string id = {});
     [[nodiscard]] result<void> add_member(std::string const& group_id_or_name, std::string const& member);
+    // False: no such user.
+    bool set_user_enabled(std::string const& id_or_upn, bool);
+    bool remove_user(std::string const& id_or_upn);
     // Registers a Windows device for a user. `trust`: "joined" or "workplace".
     [[nodiscard]] result<entra_device> add_device(std::string const& upn, std::string name, std::string const& trust,
         std::string os_version = {}, std::string os = "Windows");

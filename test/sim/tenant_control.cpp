@@ -66,6 +66,17 @@ http::response tenant::impl::control(http::request const& r) {
         }
         return created(made);
     }
+    if (is("POST", "/sim/users/enabled")) {
+        auto const* const on = o.if_contains("enabled");
+        if (!on || !on->is_bool()) return refused("expected {\"upn\", \"enabled\": true or false}");
+        return self->set_user_enabled(text_or(o, "upn"), on->as_bool())
+                   ? json_response(204, nullptr)
+                   : refused(fail(errc::not_found, "no such user"));
+    }
+    if (r.method == "DELETE" && r.path.starts_with("/sim/users/"))
+        return self->remove_user(percent_decode(r.path.substr(11)).value_or(""))
+                   ? json_response(204, nullptr)
+                   : refused(fail(errc::not_found, "no such user"));
     if (is("POST", "/sim/groups")) {
         std::vector<std::string> members;
         for (auto const& m : array_or_empty(o, "members"))
