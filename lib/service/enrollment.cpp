@@ -196,11 +196,13 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
         .device_secret = secret(base64url(random_bytes(24))),
         .server_nonce = base64(random_bytes(16)),
         .device_nonce = base64(random_bytes(16))};
-    auto certificate = crypto::issue_device_certificate(context_.authority(), *csr,
-        {.common_name = device.id,
-            .upn = corporate || user->upn.empty() ? std::nullopt : std::optional(user->upn),
-            .validity = settings.enrollment.certificate_validity},
-        now);
+    auto certificate = context_.authorities()
+                           .issue(*csr,
+                               {.common_name = device.id,
+                                   .upn = corporate || user->upn.empty() ? std::nullopt : std::optional(user->upn),
+                                   .validity = settings.enrollment.certificate_validity},
+                               now)
+                           .device;
 
     bool repeated = false;
     auto const refused = context_.db.write([&](store::connection& db) -> std::optional<failure> {
@@ -261,8 +263,11 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
         {{"device_id", device.id}, {"name", device.name}, {"ownership", device.ownership}, {"user_id", device.user_id},
             {"entra_device_id", device.entra_device_id}, {"os_version", device.os_version},
             {"serial", certificate.serial()}});
-    auto const document = enroll::provisioning_document({.root = context_.authority().root,
-        .issuing = context_.authority().issuing,
+    // Of the certificate there is, which another authority may have issued than the one of now.
+    auto const chain = context_.authorities().issuer_of(certificate);
+    if (!chain) throw crypto::crypto_error("the issuer of a certificate of ours is not known");
+    auto const document = enroll::provisioning_document({.root = chain->root,
+        .issuing = chain->issuing,
         .device = certificate,
         .device_store = corporate,
         .device_id = device.id,
