@@ -125,12 +125,12 @@ std::variant<api_caller, api_refusal> api_access::entra(std::string_view token) 
         errc::forbidden, name + " has neither " + std::string(read_all) + " nor " + std::string(read_write_all)};
 }
 
+// Who finds no room shares one place with all others that find none.
 api_access::visitor& api_access::of(std::string const& address, time_point now) {
-    if (visitors_.size() >= most_visitors && !visitors_.contains(address)) {
+    if (visitors_.size() >= most_visitors && !visitors_.contains(address))
         std::erase_if(visitors_, [&](auto const& v) { return now - v.second.since >= wrong_are_counted; });
-        if (visitors_.size() >= most_visitors) return visitors_[""];  // of all that there is no room for
-    }
-    auto& v = visitors_[address];
+    bool const room = visitors_.size() < most_visitors || visitors_.contains(address);
+    auto& v = visitors_[room ? address : std::string()];
     if (now - v.since >= wrong_are_counted || now < v.since) {
         v.since = now;
         v.wrong = 0;
