@@ -223,6 +223,13 @@ int main(int argc, char** argv) {
         },
         [](json::value const& v) { fmt::print("{} queued\n", show(v.at("id"))); });
 
+    auto* device_delete = devices->add_subcommand("delete",
+        "Forget a device: its certificates end, Entra is told that it is not managed; the computer itself is not told");
+    device_delete->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
+    on(
+        device_delete, [&](connection& c) { return c.remove(path("/devices/", id)); },
+        [](json::value const& v) { fmt::print("{} ({}) deleted\n", show(v.at("name")), show(v.at("id"))); });
+
     auto* commands = app.add_subcommand("commands", "Commands with their status and results");
     commands->require_subcommand(1);
     auto* command_list = commands->add_subcommand("list", "The commands of one device");
@@ -263,14 +270,17 @@ int main(int argc, char** argv) {
         event_show, [&](connection& c) { return c.get(path("/events/", id)); },
         [](json::value const& v) {
             for (auto const& [key, field] : v.as_object())
-                fmt::print("{:<24} {}\n", std::string_view(key), show(field));
+                fmt::print("{:<28} {}\n", std::string_view(key), show(field));
         });
 
     add_key(app, line);
     add_doctor(app, line);
+    add_explain(app, line);
     add_init(app, line);
     add_terms(app, line);
     add_pins(app, line);
+    add_tokens(app, line);
+    add_ca(app, line);
 
     try {
         app.parse(argc, argv);
@@ -279,8 +289,6 @@ int main(int argc, char** argv) {
     } catch (CLI::ParseError const& e) {
         app.exit(e);
         return 2;
-    add_tokens(app, line);
-    add_ca(app, line);
     }
     try {
         return line.run();

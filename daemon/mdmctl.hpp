@@ -48,10 +48,12 @@ struct command_line {
 
 void add_key(CLI::App&, command_line&);
 void add_doctor(CLI::App&, command_line&);
+void add_explain(CLI::App&, command_line&);
 void add_init(CLI::App&, command_line&);
 void add_terms(CLI::App&, command_line&);
-void add_pins(CLI::App&, command_line&);  // pin, consents, maintenance
 void add_ca(CLI::App&, command_line&);
+void add_pins(CLI::App&, command_line&);  // pin, consents, maintenance
+void add_tokens(CLI::App&, command_line&);
 void add_compliance_link(CLI::App& compliance, command_line&);
 
 // One line's worth of a value: "-" for null.

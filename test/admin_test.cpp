@@ -97,7 +97,7 @@ TEST_CASE_METHOD(admin_fixture, "failed enrollments are listed as Graph names th
     CHECK(
         keys(list[0]) ==
         "@odata.type id eventDateTime correlationId managedDeviceIdentifier operatingSystem osVersion userId deviceId "
-        "enrollmentType failureCategory failureReason ");
+        "enrollmentType failureCategory failureReason eventName additionalInformation troubleshootingErrorDetails ");
     CHECK(list[0].at("enrollmentType") == "windowsAzureADJoin");
     CHECK(ask("GET", "/events/" + std::string(list[0].at("id").as_string())).body == list[0]);
     CHECK(ask("GET", "/events/none").status == 404);

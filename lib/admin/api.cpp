@@ -63,6 +63,11 @@ http::response send(service::appliance& a, std::string const& device, std::strin
     return one(service::send(a, device, std::move(command)), 201);
 }
 
+http::response remove_device(service::appliance& a, std::string const& id) {
+    auto const gone = service::remove(a, id);
+    return gone ? reply(200, {{"id", gone->id}, {"name", gone->name}}) : refused(gone.error());
+}
+
 http::response report(service::appliance& a) {
     auto const run = a.report.report_now();
     if (!run) return refused(run.error());
@@ -108,11 +113,6 @@ http::response revoke_pin(service::appliance& a, std::string const& upn) {
     return done ? reply(200, {{"upn", lower(upn)}}) : refused(done.error());
 }
 
-http::response set_maintenance(service::appliance& a, std::string const& body) {
-    boost::system::error_code bad;
-    auto const parsed = json::parse(body, bad);
-    auto const* const all = !bad ? parsed.if_object() : nullptr;
-    auto const* const on = all ? all->if_contains("maintenance") : nullptr;
 http::response roll_over(service::appliance& a) {
     if (auto const made = a.ctx.authorities().rollover(); !made) return refused(made.error());
     return reply(200, authority_as_json(a));
@@ -136,6 +136,11 @@ http::response revoke_token(service::appliance& a, std::string const& name) {
     return done ? reply(200, {{"name", name}}) : refused(done.error());
 }
 
+http::response set_maintenance(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const on = all ? all->if_contains("maintenance") : nullptr;
     if (!on || !on->is_bool() || all->size() != 1)
         return refused(400, "bad_request", "expected {\"maintenance\": true or false}");
     a.ctx.set_maintenance(on->as_bool());
@@ -170,7 +175,10 @@ http::response serve(service::appliance& a, about const& us, http::request const
         return reply(202, json::object{});
     }
     if (is({"devices"})) return get ? list(service::devices(a)) : no_method();
-    if (is({"devices", "*"})) return get ? one(service::details(a, path[1])) : no_method();
+    if (is({"devices", "*"})) {
+        if (r.method == "DELETE") return remove_device(a, path[1]);
+        return get ? one(service::details(a, path[1])) : no_method();
+    }
     if (is({"devices", "*", "commands"})) {
         if (post) return send(a, path[1], r.body);
         if (!get) return no_method();
@@ -182,6 +190,10 @@ http::response serve(service::appliance& a, about const& us, http::request const
     if (is({"compliance", "links"})) return post ? compliance_link(a, r.body) : no_method();
     if (is({"pins"})) return get ? list_pins(a) : post ? create_pin(a, r.body) : no_method();
     if (is({"pins", "*"})) return r.method == "DELETE" ? revoke_pin(a, path[1]) : no_method();
+    if (is({"authority"})) return get ? reply(200, authority_as_json(a)) : no_method();
+    if (is({"authority", "rollover"})) return post ? roll_over(a) : no_method();
+    if (is({"tokens"})) return get ? list(a.access.list()) : post ? create_token(a, r.body) : no_method();
+    if (is({"tokens", "*"})) return r.method == "DELETE" ? revoke_token(a, path[1]) : no_method();
     if (is({"maintenance"})) return post ? set_maintenance(a, r.body) : no_method();
     if (is({"consents"})) {
         auto const query = parse_query(r.query);
@@ -190,10 +202,6 @@ http::response serve(service::appliance& a, about const& us, http::request const
     if (is({"events"})) return get ? list(service::events(a)) : no_method();
     if (is({"events", "*"})) return get ? one(service::event(a, path[1])) : no_method();
     return refused(404, "not_found", "there is nothing at this address");
-    if (is({"authority"})) return get ? reply(200, authority_as_json(a)) : no_method();
-    if (is({"authority", "rollover"})) return post ? roll_over(a) : no_method();
-    if (is({"tokens"})) return get ? list(a.access.list()) : post ? create_token(a, r.body) : no_method();
-    if (is({"tokens", "*"})) return r.method == "DELETE" ? revoke_token(a, path[1]) : no_method();
 }
 
 }  // namespace mdmd::admin

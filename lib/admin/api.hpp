@@ -16,12 +16,14 @@ struct about {
 
 // GET  /status
 // GET  /devices, /devices/{id}, /devices/{id}/commands
+// DELETE /devices/{id}
 // POST /devices/{id}/commands  {"verb","uri","format","value"}
 // GET  /key;  POST /key/test, /key/promote;  POST /reload
 // GET  /compliance;  POST /compliance/report, /compliance/links  {"device","ttl_s"}
 // GET  /pins;  POST /pins  {"upn","ttl_s"};  DELETE /pins/{upn}
 // GET  /consents?user={UPN or object ID};  POST /maintenance  {"maintenance"}
-// GET  /events, /events/{id}
+// GET  /tokens;  POST /tokens  {"name","role","ttl_s"};  DELETE /tokens/{name}
+// GET  /events, /events/{id}: as Graph's beta has them
 // {id} is percent-encoded: an id, an Entra device ID or a name. An error is {"error":{"code","message"}} with a
 // status of 400, 403, 404, 405, 409, 500 or 503. The objects are those of `mdmctl --json`.
 http::response serve(service::appliance&, about const&, http::request const&);
