@@ -13,6 +13,12 @@
 #include "service/operate.hpp"
 #include "test/support.hpp"
 
+template <class T> struct Catch::StringMaker<boost::system::result<T, mdmd::service::failure>> {
+    static std::string convert(boost::system::result<T, mdmd::service::failure> const& r) {
+        return r ? "value" : "failure: " + r.error().detail;
+    }
+};
+
 namespace mdmd::test {
 
 namespace json = boost::json;

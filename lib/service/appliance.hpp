@@ -16,6 +16,7 @@
 #include "service/reminders.hpp"
 #include "service/renewal.hpp"
 #include "service/reporter.hpp"
+#include "service/sign_in.hpp"
 #include "service/signing_keys.hpp"
 #include "service/troubleshooting.hpp"
 
@@ -35,6 +36,7 @@ struct appliance {
     troubleshooting trouble{ctx};
     admission may{ctx, groups, accounts};
     credentials who{ctx, keys};
+    service::sign_in sign_in{ctx, keys, token, trouble};
     terms_of_use terms{ctx, keys, groups, pins, may, trouble};
     compliance_page compliance{ctx};
     service::renewal renew{ctx};

@@ -3,9 +3,7 @@
 #include <crypt.h>
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <thread>
-#include <vector>
 
 #include "core/random.hpp"
 #include "core/text.hpp"
@@ -17,7 +15,6 @@ using namespace std::chrono_literals;
 
 constexpr auto window = 15min;
 constexpr int most_of_pair = 10, most_of_address = 30, most_of_user = 300;
-constexpr std::size_t most_counted = 20'000;
 constexpr std::size_t most_remembered = 10'000;
 constexpr auto remembered_for = 5min;
 constexpr int most_waiting = 16;  // half of the workers there are at least
@@ -51,20 +48,6 @@ config::local_user const* find(std::vector<config::local_user> const& users, std
     return at == users.end() ? nullptr : &*at;
 }
 
-// The address, or of an IPv6 one the network that one customer has all of.
-std::string place_of(std::string_view address) {
-    constexpr std::string_view mapped = "::ffff:";  // an IPv4 client of a listener for both
-    if (address.starts_with(mapped)) address.remove_prefix(mapped.size());
-    if (address.find(':') == address.npos) return std::string(address);
-    std::string out;
-    int groups = 0;
-    for (auto const group : split(address, ':')) {
-        if (group.empty() || groups++ == 4) break;
-        out += std::string(group) + ":";
-    }
-    return out + ":/64";
-}
-
 }  // namespace
 
 // A place among those that compute at once; whoever gets none is turned away.
@@ -94,7 +77,7 @@ private:
     bool taken_ = false;
 };
 
-passwords::passwords(context& c) : context_(c), key_(random_bytes(32)) {}
+passwords::passwords(context& c) : context_(c), key_(random_bytes(32)), tries_(window) {}
 
 result<std::string> passwords::check(std::string_view typed, secret const& password, std::string_view address) {
     auto const name = lower(trim(typed));
@@ -133,7 +116,7 @@ result<std::string> passwords::check(std::string_view typed, secret const& passw
         // A try is counted before it is made: of many at once no more than those allowed are made.
         std::scoped_lock const lock(mutex_);
         if (exhausted(pair, from, to)) return too_often();
-        for (auto const* key : {&pair, &from, &to}) count(*key);
+        for (auto const* key : {&pair, &from, &to}) tries_.count(*key, now);
     }
     auto const dearest =
         std::max_element(users.begin(), users.end(), [](auto const& a, auto const& b) {  // "$2y$10$": by the two digits
@@ -144,9 +127,9 @@ result<std::string> passwords::check(std::string_view typed, secret const& passw
                                                                      : secret(std::string(nobodys_hash)));
     if (!user || !same) return fail(errc::unauthenticated, user ? "the password is wrong" : "there is no such user");
     std::scoped_lock const lock(mutex_);
-    tries_.erase(pair);
-    uncount(from);
-    uncount(to);
+    tries_.forget(pair);
+    tries_.uncount(from);
+    tries_.uncount(to);
     if (remembered_.size() >= most_remembered)
         std::erase_if(remembered_, [&](auto const& r) { return r.second <= now; });
     if (remembered_.size() >= most_remembered) remembered_.clear();
@@ -155,36 +138,9 @@ result<std::string> passwords::check(std::string_view typed, secret const& passw
 }
 
 bool passwords::exhausted(std::string const& pair, std::string const& place, std::string const& user) const {
-    return counted(pair) >= most_of_pair || counted(place) >= most_of_address || counted(user) >= most_of_user;
-}
-
-int passwords::counted(std::string const& key) const {
-    auto const at = tries_.find(key);
-    return at == tries_.end() || at->second.until <= context_.time.now() ? 0 : at->second.count;
-}
-
-void passwords::count(std::string const& key) {
     auto const now = context_.time.now();
-    if (tries_.size() >= most_counted && !tries_.contains(key)) make_room();
-    auto& t = tries_[key];
-    if (t.until <= now) t = {0, now + window};
-    ++t.count;
-}
-
-void passwords::uncount(std::string const& key) {
-    if (auto const at = tries_.find(key); at != tries_.end() && --at->second.count <= 0) tries_.erase(at);
-}
-
-// Those that have ended go, or else those with the fewest tries.
-void passwords::make_room() {
-    auto const now = context_.time.now();
-    std::erase_if(tries_, [&](auto const& t) { return t.second.until <= now; });
-    if (tries_.size() < most_counted) return;
-    std::vector<int> counts;
-    for (auto const& [key, t] : tries_) counts.push_back(t.count);
-    auto const middle = counts.begin() + static_cast<std::ptrdiff_t>(counts.size() / 2);
-    std::nth_element(counts.begin(), middle, counts.end());
-    std::erase_if(tries_, [&](auto const& t) { return t.second.count <= *middle; });
+    return tries_.counted(pair, now) >= most_of_pair || tries_.counted(place, now) >= most_of_address ||
+           tries_.counted(user, now) >= most_of_user;
 }
 
 }  // namespace mdmd::service

@@ -8,6 +8,7 @@
 
 #include "core/secret.hpp"
 #include "service/context.hpp"
+#include "service/tries.hpp"
 
 namespace mdmd::service {
 
@@ -28,24 +29,16 @@ public:
     [[nodiscard]] result<std::string> check(std::string_view name, secret const& password, std::string_view address);
 
 private:
-    struct tries {
-        int count = 0;
-        time_point until;  // the end of their 15 minutes
-    };
     class turn;  // to compute
     // With mutex_ held:
     bool exhausted(std::string const& pair, std::string const& place, std::string const& user) const;
-    int counted(std::string const& key) const;
-    void count(std::string const& key);
-    void uncount(std::string const& key);
-    void make_room();
 
     context& context_;
     std::string const key_;  // of what is remembered; of this process alone
     std::mutex mutex_;
     std::condition_variable free_;
     int computing_ = 0, waiting_ = 0;
-    std::map<std::string, tries> tries_;            // by what is counted
+    tries tries_;
     std::map<std::string, time_point> remembered_;  // HMAC of address, name, hash and password -> its end
 };
 

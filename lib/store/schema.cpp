@@ -41,7 +41,7 @@ CREATE INDEX consent_time ON consent (accepted);
 CREATE TABLE attempt (                  -- an enrollment that has begun and not come to an end
     id TEXT NOT NULL,                   -- correlation id
     user_id TEXT NOT NULL,
-    stage TEXT NOT NULL,                -- shown, accepted, issued
+    stage TEXT NOT NULL,                -- shown, accepted, signed_in, issued
     upn TEXT NOT NULL,
     entra_device_id TEXT NOT NULL,
     os_version TEXT NOT NULL,
@@ -62,6 +62,18 @@ CREATE TABLE pin (                      -- one a user; a used or locked one stay
     tries BIGINT NOT NULL,              -- begun, right or wrong
     used BIGINT
 );
+
+CREATE TABLE sign_in (                  -- on our own page, at Entra
+    id TEXT PRIMARY KEY,                -- SHA-256 of the token that it gave
+    request TEXT NOT NULL UNIQUE,       -- of the page that led to it
+    user_id TEXT NOT NULL,
+    upn TEXT NOT NULL,
+    correlation_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    device_id TEXT                      -- whose enrollment used it
+);
+CREATE INDEX sign_in_time ON sign_in (expires);
 
 CREATE TABLE device (
     id TEXT PRIMARY KEY,                -- GUID: EntDMID, and the common name of its certificates

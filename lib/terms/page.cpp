@@ -60,8 +60,9 @@ http::response in_shell(shell const& s) {
     auto const style = style_of(s.look);
     r.headers.add("Content-Type", "text/html; charset=UTF-8");
     r.headers.add("Content-Security-Policy",
-        fmt::format("default-src 'none'; style-src {}; form-action {}; base-uri 'none'",
-            own ? digest_source(style) : "'self'; img-src 'self'; font-src 'self'", s.form_action));
+        fmt::format("default-src 'none'; style-src {}; {}form-action {}; base-uri 'none'",
+            own ? digest_source(style) : "'self'; img-src 'self'; font-src 'self'",
+            s.script_nonce.empty() ? "" : fmt::format("script-src 'nonce-{}'; ", s.script_nonce), s.form_action));
     r.headers.add("Cache-Control", "no-store");
     r.headers.add("Referrer-Policy", "no-referrer");
     r.headers.add("X-Content-Type-Options", "nosniff");
