@@ -191,7 +191,8 @@ TEST_CASE("renewal and poll times are whole days and minutes within Windows' ran
     auto const [window, poll, days, retry, minutes] =
         GENERATE(table<seconds, seconds, std::string, std::string, std::string>({
             {24h * 60, 8h, "60", "4", "480"},
-            {24h * 60 + 1s, 8h + 1s, "61", "4", "481"},
+            {24h * 61 - 1s, 8h + 1s, "60", "4", "481"},
+            {36h, 8h, "1", "1", "480"},
             {1s, 1s, "1", "1", "1"},
             {0s, 0s, "1", "1", "1"},
             {24h * 3, 60s, "3", "3", "1"},
@@ -212,6 +213,47 @@ TEST_CASE("renewal and poll times are whole days and minutes within Windows' ran
     CHECK(parm(schedule, "IntervalForSecondSetOfRetries") == "60");
     CHECK(parm(schedule, "NumberOfRemainingScheduledRetries") == "0");
     CHECK(parm(schedule, "IntervalForRemainingScheduledRetries") == minutes);
+}
+
+TEST_CASE("a renewal's document has the new certificate in the old one's store, and the provider", "[enroll][golden]") {
+    auto const& c = certificates();
+    auto text = enroll::renewal_document({.device = c.device,
+        .device_store = true,
+        .root = std::nullopt,
+        .issuing = c.issuing,
+        .renewal_window = 24h * 60});
+    for (auto const& [name, certificate] : {std::pair{"ISSUING", c.issuing}, {"DEVICE", c.device}}) {
+        text = replace_all(text, base64(certificate.der()), std::string(name) + "-DER");
+        text = replace_all(text, certificate.thumbprint(), std::string(name) + "-SHA1");
+    }
+    test::matches_golden("enroll/renewal.xml", replace_all(text, "><", ">\n<") + "\n");
+}
+
+TEST_CASE("a renewal's document brings of the authority only what is new", "[enroll]") {
+    auto const& c = certificates();
+    bool const root = GENERATE(false, true);
+    bool const issuing = GENERATE(false, true);
+    bool const device_store = GENERATE(false, true);
+    auto const doc = xml::parse(enroll::renewal_document({.device = c.device,
+                                    .device_store = device_store,
+                                    .root = root ? std::optional(c.root) : std::nullopt,
+                                    .issuing = issuing ? std::optional(c.issuing) : std::nullopt,
+                                    .renewal_window = 24h}))
+                         .value();
+    std::vector<std::string> stores;
+    if (root) stores.emplace_back("Root");
+    if (issuing) stores.emplace_back("CA");
+    stores.emplace_back("My");
+    CHECK(types(&doc.content) == std::vector<std::string>{"CertificateStore", "APPLICATION"});
+    auto const* const store = at(doc.content, {"CertificateStore"});
+    CHECK(types(store) == stores);
+    CHECK(types(at(*store, {"My"})) == std::vector<std::string>{device_store ? "System" : "User", "WSTEP"});
+    auto const* const own = at(*store, {"My", device_store ? "System" : "User", c.device.thumbprint()});
+    REQUIRE(own);
+    CHECK(unbase64(parm(own, "EncodedCertificate").value()) == c.device.der());
+    CHECK(types(own) == std::vector<std::string>{"PrivateKeyContainer"});
+    CHECK(parm(at(doc.content, {"APPLICATION"}), "PROVIDER-ID") == enroll::provider_id);
+    CHECK_FALSE(parm(at(doc.content, {"APPLICATION"}), "ADDR"));
 }
 
 TEST_CASE("names from devices and directories cannot break the document", "[enroll][security]") {

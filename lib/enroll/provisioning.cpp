@@ -32,31 +32,37 @@ void certificate(xml::writer& out, crypto::certificate const& c) {
     out.close();
 }
 
+// CertificateStore/{store}/System with that certificate.
+void authority(xml::writer& out, std::string_view store, crypto::certificate const& c) {
+    node(out, store);
+    node(out, "System");
+    certificate(out, c);
+    out.close().close();
+}
+
+// When and how Windows renews.
+void renewal(xml::writer& out, std::chrono::seconds window) {
+    auto const days = std::clamp<std::int64_t>(std::chrono::floor<std::chrono::days>(window).count(), 1, 1000);
+    node(out, "WSTEP");
+    node(out, "Renew");
+    typed(out, "ROBOSupport", "true", "boolean");
+    typed(out, "RenewPeriod", days);
+    typed(out, "RetryInterval", std::min<std::int64_t>(4, days));  // no divisor of a week, so that the weekday moves
+    out.close().close();
+}
+
 // All three stores in one CertificateStore, which Windows takes as well as one for each.
 void certificate_store(xml::writer& out, provisioning const& p) {
     node(out, "CertificateStore");
-    node(out, "Root");
-    node(out, "System");
-    certificate(out, p.root);
-    out.close().close();
-    node(out, "CA");
-    node(out, "System");
-    certificate(out, p.issuing);
-    out.close().close();
+    authority(out, "Root", p.root);
+    authority(out, "CA", p.issuing);
     node(out, "My");
     node(out, p.device_store ? "System" : "User");
     certificate(out, p.device);
     // Binds the private key of the request to the certificate beside it; without it Windows ends in 0x80180024.
     node(out, "PrivateKeyContainer");
     out.close().close();
-    node(out, "WSTEP");
-    node(out, "Renew");
-    auto const window =
-        std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::days>(p.renewal_window).count(), 1, 1000);
-    typed(out, "ROBOSupport", "true", "boolean");
-    typed(out, "RenewPeriod", window);
-    typed(out, "RetryInterval", std::min<std::int64_t>(4, window));  // no divisor of a week, so that the weekday moves
-    out.close().close();
+    renewal(out, p.renewal_window);
     out.close().close();
 }
 
@@ -125,6 +131,27 @@ std::string provisioning_document(provisioning const& p) {
     certificate_store(out, p);
     application(out, p);
     dm_client(out, p);
+    out.close();
+    return finished(std::move(out));
+}
+
+std::string renewal_document(renewed const& r) {
+    xml::writer out;
+    out.open("wap-provisioningdoc").attribute("version", "1.1");
+    node(out, "CertificateStore");
+    if (r.root) authority(out, "Root", *r.root);
+    if (r.issuing) authority(out, "CA", *r.issuing);
+    node(out, "My");
+    node(out, r.device_store ? "System" : "User");
+    node(out, r.device.thumbprint());
+    parm(out, "EncodedCertificate", base64(r.device.der()));
+    node(out, "PrivateKeyContainer");
+    out.close().close().close();
+    renewal(out, r.renewal_window);
+    out.close().close();
+    node(out, "APPLICATION");
+    parm(out, "PROVIDER-ID", provider_id);
+    out.close();
     out.close();
     return finished(std::move(out));
 }

@@ -2,6 +2,7 @@
 // Source: [MS-MDE2] section 2.2.9, CertificateStore, w7 APPLICATION and DMClient configuration service providers
 #pragma once
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "core/secret.hpp"
@@ -36,11 +37,25 @@ struct provisioning {
 
 // Root, CA and My in one CertificateStore, WSTEP/Renew, APPLICATION w7, DMClient. First hour quick (15 min × 5,
 // then 60 min × 8), then every `poll` without end; minutes rounded up, at least 1. RenewPeriod is renewal_window in
-// days, rounded up, 1 to 1000. No XML declaration, as in the samples of [MS-MDE2]. Controls and broken UTF-8 in the
-// three names people give (name, device_name, upn) are escaped visibly.
+// whole days, 1 to 1000: never more than the window, where it has a day, so that Windows does not ask too early. No XML
+// declaration, as in the samples of [MS-MDE2]. Controls and broken UTF-8 in the three names people give (name,
+// device_name, upn) are escaped visibly.
 //
 // Throws std::logic_error if one of the others holds a character that XML cannot carry.
 std::string provisioning_document(provisioning const&);
+
+// What a renewal changes on the device.
+struct renewed {
+    crypto::certificate device;
+    bool device_store;  // that of the certificate before
+    // Those of the new certificate's chain that the device has not got from us yet.
+    std::optional<crypto::certificate> root, issuing;
+    std::chrono::seconds renewal_window;
+};
+
+// The document of a renewal: CertificateStore, with PrivateKeyContainer inside the certificate's node as the samples of
+// renewals have it, and WSTEP/Renew; APPLICATION with its PROVIDER-ID alone. [MS-MDE2] section 3.5
+std::string renewal_document(renewed const&);
 
 // "Subject=CN%3D{id}&Stores=My%5CSystem": before XML escaping.
 std::string certificate_search_criteria(std::string_view device_id, bool device_store);

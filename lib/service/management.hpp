@@ -6,6 +6,7 @@
 #include "core/http_message.hpp"
 #include "omadm/session.hpp"
 #include "service/context.hpp"
+#include "store/certificates.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
 
@@ -19,11 +20,16 @@ public:
 
 private:
     struct work;  // what one message changes, gathered before it is written
+    struct admitted {
+        store::device device;
+        store::certificate certificate;
+    };
     // The device whose certificate this is, if it may be managed. Errors: forbidden.
-    result<store::device> admit(http::request const&);
-    http::response converse(store::device const&, http::request const&);
+    result<admitted> admit(http::request const&);
+    http::response converse(admitted const&, http::request const&);
     static void take_outcomes(work&, omadm::intake const&, time_point now);
-    void keep(work const&, store::session const&, time_point now);
+    // False: the certificate was revoked in the meantime, and nothing is kept.
+    bool keep(work const&, store::session const&, time_point now);
 
     context& context_;
     std::array<std::mutex, 64> turns_;  // by device: its messages are taken one after the other
