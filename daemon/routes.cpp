@@ -1,5 +1,6 @@
 #include "daemon/routes.hpp"
 
+#include "admin/listener.hpp"
 #include "core/log.hpp"
 #include "service/operate.hpp"
 
@@ -92,6 +93,8 @@ http::handler public_routes(service::appliance& a) {
                       {"POST", "/TermsOfUse", [&a](auto const& r) { return a.terms.decide(r); }},
                       {"GET", "/TermsOfUse/", [&a](auto const& r) { return a.terms.style(r); }},
                       {"GET", "/compliance", [&a](auto const& r) { return a.compliance.show(r); }},
+                      {"GET", "/EnrollmentServer/Auth", [&a](auto const& r) { return a.sign_in.begin(r); }},
+                      {"GET", "/EnrollmentServer/Auth/Response", [&a](auto const& r) { return a.sign_in.finish(r); }},
                       // Windows first asks whether there is anything at all.
                       {"GET", "/EnrollmentServer/Discovery.svc",
                           [](auto const&) {
@@ -101,6 +104,13 @@ http::handler public_routes(service::appliance& a) {
                       {"POST", "/EnrollmentServer/Policy.svc", [&a](auto const& r) { return a.enroll.policies(r); }},
                       {"POST", "/EnrollmentServer/Enrollment.svc", [&a](auto const& r) { return a.enroll.enroll(r); }},
                   }));
+}
+
+void client_lost(service::appliance& a, http::request const& head, bool answering) {
+    bool const enrolling = iequals(head.path, "/EnrollmentServer/Enrollment.svc");
+    // What became of a request that was read whole is on record: as an event, or as a device that has not come yet.
+    if (head.method == "POST" && (enrolling ? !answering : iequals(head.path, "/EnrollmentServer/Policy.svc")))
+        a.trouble.lost(head, answering);
 }
 
 http::handler management_routes(service::appliance& a) {
@@ -116,19 +126,21 @@ http::handler socket_routes(service::appliance& a, admin::about us) {
 }
 
 http::handler admin_routes(service::appliance& a, std::atomic<bool> const& listening) {
-    return logged("admin",
-        table({
-            {"GET", "/healthz", [](auto const&) { return plain(200, "ok"); }},
-            {"GET", "/metrics", [&a](auto const&) { return metrics(a); }},
-            {"GET", "/readyz",
-                [&](auto const&) {
-                    if (!listening) return plain(503, "the listeners are not open");
-                    if (!a.keys.attempted())
-                        return plain(503, "the first attempt to get Entra's signing keys has not ended");
-                    if (!a.ctx.db.healthy() && !a.ctx.db.probe()) return plain(503, "the store cannot be written");
-                    return plain(200, "ready");
-                }},
-        }),
+    auto others = table({
+        {"GET", "/healthz", [](auto const&) { return plain(200, "ok"); }},
+        {"GET", "/metrics", [&a](auto const&) { return metrics(a); }},
+        {"GET", "/readyz",
+            [&](auto const&) {
+                if (!listening) return plain(503, "the listeners are not open");
+                if (!a.keys.attempted())
+                    return plain(503, "the first attempt to get Entra's signing keys has not ended");
+                if (!a.ctx.db.healthy() && !a.ctx.db.probe()) return plain(503, "the store cannot be written");
+                return plain(200, "ready");
+            }},
+    });
+    return logged(
+        "admin",
+        [&a, others = std::move(others)](http::request const& r) { return admin::serve_listener(a, others, r); },
         log::level::debug);
 }
 

@@ -9,8 +9,10 @@
 namespace mdmd::daemon {
 
 http::handler public_routes(service::appliance&);                           // Terms of Use, compliance page, enrollment
+// A client of the public listener was gone in the middle of a request, or before it had the answer.
+void client_lost(service::appliance&, http::request const& head, bool answering);
 http::handler management_routes(service::appliance&);                       // OMA-DM
 http::handler socket_routes(service::appliance&, admin::about);             // mdmctl
-http::handler admin_routes(service::appliance&, std::atomic<bool> const&);  // /healthz, /readyz, /metrics
+http::handler admin_routes(service::appliance&, std::atomic<bool> const&);  // Graph's API, /healthz…
 
 }  // namespace mdmd::daemon

@@ -206,6 +206,9 @@ TEST_CASE_METHOD(
     CHECK(may("") == "unauthenticated");  // no guess
     CHECK(may(late, "192.0.2.2") == "read");
     CHECK(may("Bearer mdmd_x", "192.0.2.2") == "unauthenticated");
+    for (int i = 0; i < 30; ++i) may("Bearer mdmd_x", fmt::format("2001:db8::{:x}", i));
+    CHECK(may("Bearer mdmd_x", "2001:db8::ffff") == "too many");  // one customer's addresses
+    CHECK(may("Bearer mdmd_x", "2001:db8:0:1::1") == "unauthenticated");
     auto const refusal = std::get<service::api_refusal>(caller("Bearer mdmd_x"));
     CHECK(refusal.retry_after == 60s);
     time.advance(59s);

@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "core/text.hpp"
+#include "service/tries.hpp"
 
 namespace mdmd::service {
 namespace {
@@ -126,11 +127,11 @@ std::variant<api_caller, api_refusal> api_access::entra(std::string_view token) 
 }
 
 // Who finds no room shares one place with all others that find none.
-api_access::visitor& api_access::of(std::string const& address, time_point now) {
-    if (visitors_.size() >= most_visitors && !visitors_.contains(address))
+api_access::visitor& api_access::of(std::string const& place, time_point now) {
+    if (visitors_.size() >= most_visitors && !visitors_.contains(place))
         std::erase_if(visitors_, [&](auto const& v) { return now - v.second.since >= wrong_are_counted; });
-    bool const room = visitors_.size() < most_visitors || visitors_.contains(address);
-    auto& v = visitors_[room ? address : std::string()];
+    bool const room = visitors_.size() < most_visitors || visitors_.contains(place);
+    auto& v = visitors_[room ? place : std::string()];
     if (now - v.since >= wrong_are_counted || now < v.since) {
         v.since = now;
         v.wrong = 0;
@@ -143,17 +144,18 @@ std::variant<api_caller, api_refusal> api_access::caller(http::request const& r)
     if (token.empty()) return unauthenticated("no token was sent");
     if (token.size() > longest_token) return unauthenticated("the token is over 64 KiB");
     auto const digest = hex(crypto::sha256(token));
+    auto const place = place_of(r.peer_address);
     auto const now = context_.time.now();
     {
         std::scoped_lock const lock(mutex_);
-        auto const& v = of(r.peer_address, now);
+        auto const& v = of(place, now);
         if (v.wrong >= most_wrong && !v.good.contains(digest))
             return api_refusal{errc::too_large, "too many wrong tokens from this address",
                 std::max(1s, std::chrono::ceil<std::chrono::seconds>(v.since + wrong_are_counted - now))};
     }
     auto got = token.starts_with(prefix) ? local(digest) : entra(token);
     std::scoped_lock const lock(mutex_);
-    auto& v = of(r.peer_address, now);
+    auto& v = of(place, now);
     auto const* const refused = std::get_if<api_refusal>(&got);
     if (!refused) {
         if (v.good.size() >= most_good) v.good.clear();

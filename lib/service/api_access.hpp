@@ -55,12 +55,12 @@ private:
     };
     std::variant<api_caller, api_refusal> local(std::string const& digest);
     std::variant<api_caller, api_refusal> entra(std::string_view token);
-    visitor& of(std::string const& address, time_point now);
+    visitor& of(std::string const& place, time_point now);
 
     context& context_;
     signing_keys& keys_;
     std::mutex mutex_;
-    std::map<std::string, visitor> visitors_;
+    std::map<std::string, visitor> visitors_;  // by place_of() their addresses
 };
 
 }  // namespace mdmd::service

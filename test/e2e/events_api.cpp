@@ -1,0 +1,136 @@
+// The events' API on the admin listener, over real sockets, with tokens of mdmctl.
+#include "core/text.hpp"
+#include "e2e/appliance.hpp"
+
+using namespace mdmd;
+namespace json = boost::json;
+
+namespace {
+
+constexpr char events[] = "/v1.0/deviceManagement/troubleshootingEvents";
+constexpr char permission[] = "DeviceManagementManagedDevices.Read.All";
+
+struct api_world : e2e::world {
+    explicit api_world(e2e::settings more = {}) : world(std::move(more)) { app->start(); }
+
+    std::string make_token(std::string const& name, std::string const& role) {
+        auto const made = app->ask({"token", "create", name, "--role", role});
+        return std::string(made.at("token").as_string());
+    }
+    // To the admin listener, by any host's name.
+    http::response send(std::string method, std::string const& path, std::string const& token, std::string body = "",
+        std::string const& host = "127.0.0.1") const {
+        http::client_options o;
+        auto const port = app->port("admin");
+        o.connect_to = {{fmt::format("{}:{}", host, port), fmt::format("127.0.0.1:{}", port)}};
+        http::client c(o);
+        http::call call{.method = std::move(method),
+            .url = fmt::format("http://{}:{}{}", host, port, path),
+            .headers = {},
+            .body = std::move(body)};
+        if (!token.empty()) call.headers.add("Authorization", "Bearer " + token);
+        if (!call.body.empty()) call.headers.add("Content-Type", "application/json");
+        return c.send(call).value();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an enrollment that was refused is read over the API as mdmctl shows it", "[e2e]") {
+    api_world w;
+    auto const reader = w.make_token("dashboard", "reader");
+    sim::token_order order;
+    order.upn = "stranger@contoso.test";
+    auto join = w.join(order.upn);
+    w.app->configure({{"enrollment.enabled", "false"}});
+    w.app->reload();
+    REQUIRE(w.app->logs("configuration taken"));
+    auto device = w.device("PC");
+    sim::device d(device);
+    CHECK(d.join(join).failure);
+    auto const list = json::parse(w.send("GET", events, reader).body);
+    REQUIRE_FALSE(list.at("value").as_array().empty());
+    auto const id = std::string(list.at("value").at(0).at("id").as_string());
+    auto shown = w.app->ask({"events", "show", id}).as_object();
+    auto const beta = json::parse(w.send("GET", "/beta" + std::string(events).substr(5) + "/" + id, reader).body);
+    for (auto const& [name, value] : shown) {
+        CAPTURE(std::string(name));
+        CHECK(beta.at(name) == value);
+    }
+    CHECK(beta.as_object().size() == shown.size() + 1);
+    CHECK_THAT(std::string(beta.at("@odata.context").as_string()),
+        Catch::StartsWith(fmt::format("http://127.0.0.1:{}/beta/$metadata#", w.app->port("admin"))));
+}
+
+TEST_CASE("a token is good as its role says, ends when it is revoked, and is in no output again", "[e2e][security]") {
+    api_world w;
+    auto const reader = w.make_token("reader", "reader");
+    auto const admin = w.make_token("admin", "admin");
+    CHECK(w.send("GET", events, reader).status == 200);
+    CHECK(w.send("POST", events, reader, "{}").status == 403);
+    auto const made = w.send("POST", events, admin, R"({"failureReason":"kept"})");
+    CHECK(made.status == 201);
+    auto const head = w.send("HEAD", events, reader);
+    CHECK(head.status == 200);
+    CHECK(head.body.empty());
+    for (auto const& token : w.app->ask({"token", "list"}).at("value").as_array()) {
+        CHECK_FALSE(token.at("last_used").is_null());
+        CHECK_FALSE(token.as_object().contains("token"));
+    }
+    for (auto const& wrong : {std::string(), std::string("mdmd_wrong"), admin + "x"})
+        CHECK(w.send("GET", events, wrong).status == 401);
+    CHECK(w.app->mdmctl({"token", "create", "admin", "--role", "reader"}).code == 1);
+    CHECK(w.app->mdmctl({"token", "create", "x", "--role", "king"}).code == 2);
+    CHECK(w.app->mdmctl({"token", "create", "x", "--role", "reader", "--ttl", "soon"}).code == 2);
+
+    // Told is kept: a killed daemon knows event and token, and no revoked one.
+    CHECK(w.app->mdmctl({"token", "revoke", "reader"}).code == 0);
+    w.app->kill9();
+    w.app->start();
+    CHECK(w.send("GET", events, reader).status == 401);
+    auto const location = std::string(made.headers.get("Location").value());
+    CHECK(w.send("GET", location.substr(location.find("/v1.0")), admin).status == 200);
+    CHECK(w.send("DELETE", location.substr(location.find("/v1.0")), admin).status == 204);
+    CHECK(w.app->mdmctl({"token", "revoke", "reader"}).code == 1);
+    for (auto const& token : {reader, admin}) CHECK(w.app->log().find(token.substr(5)) == std::string::npos);
+}
+
+TEST_CASE("a token of Entra's lets in with Graph's permission alone", "[e2e][security]") {
+    api_world w;
+    auto const app = [&](json::value roles) {
+        sim::token_order order;
+        order.who = sim::token_order::kind::app;
+        order.claims["roles"] = std::move(roles);
+        return w.tenant.make(order).value();
+    };
+    CHECK(w.send("GET", events, app(json::array{permission})).status == 200);
+    CHECK(w.send("POST", events, app(json::array{permission}), "{}").status == 403);
+    CHECK(w.send("POST", events, app(json::array{"DeviceManagementManagedDevices.ReadWrite.All"}), "{}").status == 201);
+    CHECK(w.send("GET", events, app(json::array{"Directory.Read.All"})).status == 403);
+    static_cast<void>(w.join("alice@contoso.test"));
+    CHECK(w.send("GET", events, w.token("alice@contoso.test")).status == 403);
+    sim::token_order forged;
+    forged.who = sim::token_order::kind::app;
+    forged.claims["roles"] = json::array{permission};
+    forged.key = sim::token_order::signer::foreign;
+    CHECK(w.send("GET", events, w.tenant.make(forged).value()).status == 401);
+}
+
+TEST_CASE("a foreign name leads to nothing on the admin listener", "[e2e][security]") {
+    api_world w;
+    auto const token = w.make_token("admin", "admin");
+    for (auto const* path : {events, "/healthz", "/readyz", "/metrics"}) {
+        CAPTURE(path);
+        CHECK(w.send("GET", path, token, "", "evil.test").status == 421);
+        CHECK(w.send("GET", path, token, "", "localhost").status == 200);
+        CHECK(w.send("GET", path, token, "", e2e::host).status == 200);
+    }
+}
+
+TEST_CASE("off loopback the admin listener needs TLS", "[e2e][security]") {
+    e2e::world w;
+    w.app->configure({{"admin.listen", "\"0.0.0.0:0\""}});
+    auto const checked = w.app->check_config();
+    CHECK(checked.code == 1);
+    CHECK_THAT(checked.err, Catch::Contains("admin.listen 0.0.0.0:0 is not loopback"));
+}
