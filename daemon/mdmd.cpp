@@ -129,6 +129,7 @@ public:
             tell_status();
         });
         delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
+        attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -159,15 +160,16 @@ public:
                 {{"problem", fmt::format("the folder of the policies is gone: {}", b.policies_dir.string())}});
             return;
         }
+        // What can still fail comes first.
         auto out = daemon::way_out(b, stopping_.get_token());
-        configure_log(b);
-        server_.replace_tls(b.server.public_url.host, public_identity(b));
         if (auto const adopted = appliance_.ctx.authorities().adopt(b); !adopted) {
             log::error("configuration not taken", {{"problem", adopted.error().detail}});
             return;
         }
-        server_.replace_tls(b.server.management_url.host, management_identity(b));
+        configure_log(b);
         std::scoped_lock const lock(changing_tls_);
+        server_.replace_tls(b.server.public_url.host, public_identity(b));
+        server_.replace_tls(b.server.management_url.host, management_identity(b));
         if (!b.admin.certificate_pem.empty()) server_.replace_tls(admin_site, daemon::admin_identity(b));
         appliance_.reload(got.value, std::move(out));
         log::info(
@@ -184,8 +186,9 @@ public:
     }
 
 private:
-    std::array<std::optional<timer>*, 6> timers() {
-        return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_};
+    std::array<std::optional<timer>*, 7> timers() {
+        return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
+            &attempts_timer_};
     }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
@@ -216,11 +219,12 @@ private:
     store::database db_;
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
+    std::mutex changing_tls_;  // held until listeners and configuration agree
     http::server server_;
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
-    std::mutex changing_tls_;  // held until listeners and configuration agree
-    std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_;
+    std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
+        attempts_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

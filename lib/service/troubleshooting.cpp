@@ -5,7 +5,6 @@
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "enroll/explain.hpp"
-#include "store/events.hpp"
 #include "xml/document.hpp"
 
 namespace mdmd::service {
@@ -18,6 +17,7 @@ namespace json = boost::json;
 constexpr std::size_t longest_detail = 512;    // bytes of a reason
 constexpr std::int64_t attempts_of_user = 20;  // at the Terms of Use at a time
 constexpr std::int64_t most_at_once = 100;     // silent ones in one write
+constexpr std::size_t most_waiting = 100;
 constexpr auto trim_interval = 1min;
 
 http::response soap(int status, std::string body) {
@@ -101,15 +101,17 @@ bool troubleshooting::may_keep_event(bool anonymous) {
 void troubleshooting::record(attempt const& who, trouble const& what) {
     log::warning("enrollment failed", {{"reason", what.reason}, {"category", what.category}, {"user_id", who.user_id},
                                           {"managed_device_id", who.device_id}});
+    if (!may_keep_event(who.user_id.empty())) return;
+    auto event = event_of(who, what, context_.time.now());
     try {
-        if (!may_keep_event(who.user_id.empty())) return;
-        auto const event = event_of(who, what, context_.time.now());
         context_.db.write([&](store::connection& db) {
             store::add_event(db, event);
             end(db, who);
         });
     } catch (std::exception const& e) {
-        log::error("a troubleshooting event could not be kept", {{"reason", e.what()}});
+        log::error("a troubleshooting event waits for the store", {{"reason", e.what()}});
+        std::scoped_lock const lock(mutex_);
+        if (waiting_.size() < most_waiting) waiting_.push_back(std::move(event));
     }
 }
 
@@ -183,6 +185,7 @@ void troubleshooting::lost(http::request const& head, bool answering) {
 }
 
 void troubleshooting::tick() {
+    keep_waiting();
     auto const now = context_.time.now();
     auto const silent = context_.db.read([&](store::connection& db) { return store::any_due_attempt(db, now); });
     if (silent) {
@@ -221,6 +224,20 @@ void troubleshooting::tick() {
         trim();
         trimmed_ = now;
     }
+}
+
+void troubleshooting::keep_waiting() {
+    std::deque<store::event> all;
+    {
+        std::scoped_lock const lock(mutex_);
+        if (waiting_.empty() || !context_.db.probe()) return;
+        all.swap(waiting_);
+    }
+    context_.db.write([&](store::connection& db) {
+        // A write whose outcome was not known may have been made.
+        for (auto const& e : all)
+            if (!store::find_event(db, e.id)) store::add_event(db, e);
+    });
 }
 
 void troubleshooting::trim() {

@@ -1,12 +1,14 @@
 // Enrollments that fail: each becomes a SOAP fault, a troubleshooting event and a line of the log that agree; and what
 // only falls silent is found by a timer.
 #pragma once
+#include <deque>
 #include <functional>
 #include <mutex>
 
 #include "service/attempt.hpp"
 #include "service/context.hpp"
 #include "store/attempts.hpp"
+#include "store/events.hpp"
 
 namespace mdmd::service {
 
@@ -31,7 +33,8 @@ public:
     // What `work` throws is a failure of ours, and told as such.
     http::response guarded(enroll::operation, attempt const&, std::function<http::response()> const& work);
 
-    // An event that no fault goes with. Never throws: what cannot be kept is logged.
+    // An event that no fault goes with. Never throws: what the store does not take is logged, and tried again by
+    // tick().
     void record(attempt const&, trouble const&);
 
     // --- Attempts that may fall silent; within a write of the caller's -------------------------------------------
@@ -51,6 +54,7 @@ public:
 
 private:
     bool may_keep_event(bool anonymous);
+    void keep_waiting();  // events that the store did not take
     void trim();
 
     context& context_;
@@ -60,6 +64,7 @@ private:
     time_point window_{};
     int of_users_ = 0, of_strangers_ = 0;
     time_point trimmed_{};
+    std::deque<store::event> waiting_;  // for the store to work again
 };
 
 // The id that the client gives this flow, as header or query parameter; ours where it gives none.
