@@ -8,7 +8,7 @@
 
 namespace mdmd::daemon {
 
-http::handler public_routes(service::appliance&);                           // Terms of Use, compliance page, enrollment
+http::handler public_routes(service::appliance&);  // Terms of Use, compliance page, enrollment
 // A client of the public listener was gone in the middle of a request, or before it had the answer.
 void client_lost(service::appliance&, http::request const& head, bool answering);
 http::handler management_routes(service::appliance&);                       // OMA-DM

@@ -127,8 +127,7 @@ http::response create_token(service::appliance& a, std::string const& body) {
     auto const* const ttl = all ? all->if_contains("ttl_s") : nullptr;
     if (!name || !name->is_string() || !role || !role->is_string() || !ttl || !ttl->is_int64() || all->size() != 3)
         return refused(400, "bad_request", "expected {\"name\": text, \"role\": text, \"ttl_s\": whole number}");
-    return one(
-        a.access.create(name->as_string(), role->as_string(), std::chrono::seconds(ttl->as_int64())), 201);
+    return one(a.access.create(name->as_string(), role->as_string(), std::chrono::seconds(ttl->as_int64())), 201);
 }
 
 http::response revoke_token(service::appliance& a, std::string const& name) {
