@@ -61,9 +61,9 @@ public:
     scripted_server() : root_(sim::make_authority("Scripted root")), tls_(sim::make_authority("Scripted TLS root")) {
         auto const own = sim::make_server(tls_, {"mdm.contoso.test"});
         auto const open = http::make_tls({own.own.pem(), secret(own.key.pem())}).value();
-        auto const mutual = http::make_tls({own.own.pem(), secret(own.key.pem()), root_.own.pem(),
-                                                   http::client_certificates::required})
-                                .value();
+        auto const mutual =
+            http::make_tls({own.own.pem(), secret(own.key.pem()), root_.own.pem(), http::client_certificates::required})
+                .value();
         port_ = server_.listen(
             "127.0.0.1", 0, {{.host = "mdm.contoso.test", .tls = open, .handle = [this](http::request const& r) {
                                   return enroll(r);
@@ -507,19 +507,97 @@ TEST_CASE("a SOAP fault is told with subcode, error type, trace and what Windows
     CHECK(r.failure->hresult == 0x80180013);
 }
 
-TEST_CASE("a renewal brings a new certificate by the old one", "[sim]") {
+TEST_CASE("a renewal brings a new certificate, and the old one is kept until a session with it has worked", "[sim]") {
     world w;
-    sim::device d(w.dir.path());
-    auto const before = d.join(w.server.join(w.tenant));
-    REQUIRE_FALSE(before.failure);
-    auto const after = d.renew(w.server.net());
+    auto const form = GENERATE(sim::token_form::pkcs7, sim::token_form::pkcs7_microsoft);
+    sim::join_report before, after;
+    {
+        sim::device d(w.dir.path());
+        before = d.join(w.server.join(w.tenant));
+        REQUIRE_FALSE(before.failure);
+        CHECK_FALSE(d.previous_credentials());
+        after = d.renew({.form = form, .net = w.server.net()});
+    }
     CAPTURE(after.failure ? after.failure->text : "");
     REQUIRE_FALSE(after.failure);
     CHECK(after.thumbprint != before.thumbprint);
     CHECK(w.server.last_request.request_type.ends_with("/Renew"));
+    sim::device d(w.dir.path());
+    CHECK(d.credentials()->own.thumbprint() == after.thumbprint);
+    REQUIRE(d.previous_credentials());
+    CHECK(d.previous_credentials()->own.thumbprint() == before.thumbprint);
     sim::sync_options o;
     o.net = w.server.net();
+    o.previous_certificate = true;
     CHECK(d.sync(o).failure == "");
+    CHECK(d.previous_credentials());
+    o.previous_certificate = false;
+    CHECK(d.sync(o).failure == "");
+    CHECK_FALSE(d.previous_credentials());
+    CHECK_FALSE(std::filesystem::exists(w.dir.path() / "previous-key.pem"));
+}
+
+TEST_CASE("a renewal whose answer was lost is asked for again with the same request", "[sim]") {
+    world w;
+    std::optional<sim::device> d(w.dir.path());
+    auto const before = d->join(w.server.join(w.tenant));
+    REQUIRE_FALSE(before.failure);
+    CHECK(d->renew({.again = true, .net = w.server.net()}).failure);
+    auto const lost = d->renew({.lose_reply = true, .net = w.server.net()});
+    REQUIRE(lost.failure);
+    CHECK(lost.failure->hresult == 0x80180010);
+    auto const first = public_key_of(w.server.last_request.binary);
+    d.emplace(w.dir.path());
+    CHECK(d->credentials()->own.thumbprint() == before.thumbprint);
+    CHECK_FALSE(d->renew({.again = true, .net = w.server.net()}).failure);
+    CHECK(public_key_of(w.server.last_request.binary) == first);
+    CHECK(d->credentials()->own.public_der() == first);
+}
+
+TEST_CASE("a renewal's document is taken as strictly as an enrollment's", "[sim]") {
+    world w;
+    sim::device d(w.dir.path());
+    REQUIRE_FALSE(d.join(w.server.join(w.tenant)).failure);
+    struct row {
+        char const *what, *with, *why;
+        std::uint32_t hresult;
+    };
+    auto const [what, with, why, hresult] = GENERATE(values<row>({
+        {"value=\"mdmd\"", "value=\"other\"", "enrolled at 'mdmd'", 0x8018001F},
+        {"PROVIDER-ID", "NAME", "no PROVIDER-ID", 0x8018001F},
+        {"<characteristic type=\"PrivateKeyContainer\"/>", "", "no PrivateKeyContainer", 0x8018001E},
+        {"type=\"System\"", "type=\"User\"", "wants the other store", 0x80180024},
+        {"</wap-provisioningdoc>", "<characteristic type=\"CM_CellularEntries\"/></wap-provisioningdoc>",
+            "is not taken at enrollment", 0x80180022},
+        {"name=\"PROVIDER-ID\" value=\"mdmd\"/>",
+            "name=\"PROVIDER-ID\" value=\"mdmd\"/><parm name=\"ADDR\" value=\"https://x\"/>", "more than PROVIDER-ID",
+            0x8018001F},
+    }));
+    CAPTURE(why);
+    w.server.change_document = [&](std::string s) { return replaced(std::move(s), what, with); };
+    auto const r = d.renew({.net = w.server.net()});
+    REQUIRE(r.failure);
+    CHECK(r.failure->step == "provisioning");
+    CHECK_THAT(r.failure->text, Catch::Contains(why));
+    CHECK(r.failure->hresult == hresult);
+    CHECK_FALSE(d.previous_credentials());
+}
+
+TEST_CASE("a message is written as oddly as it is told", "[sim]") {
+    auto const plain = sim::token_request("urn:uuid:1", "https://x", sim::jwt_credential("a.b.c"),
+        std::string(100, 'x'), {{"UXInitiated", "true"}, {"DeviceName", "true story"}});
+    auto const odd = [&](sim::oddities const& o) { return sim::written_oddly(plain, o); };
+    CHECK(odd({}) == plain);
+    CHECK_THAT(odd({.wrapped_base64 = true}), Catch::Contains("eHh4eHh4\r\neHh4"));
+    CHECK_THAT(odd({.capital_booleans = true}), Catch::Contains(">True<") && Catch::Contains(">true story<"));
+    CHECK_THAT(odd({.white_space = true}), Catch::Contains(">\r\n\t  true story \n  <"));
+    CHECK_THAT(odd({.prefixed_attributes = true}), Catch::Contains(" wsse:ValueType=") && Catch::Contains(" ac:Name="));
+    CHECK_THAT(odd({.slash_namespaces = true}), Catch::Contains("xmlsoap.org/ws/2006/12/authorization/\""));
+    auto const unprefixed = odd({.default_namespaces = true});
+    CHECK_THAT(unprefixed, Catch::Contains("<RequestSecurityToken xmlns=") && Catch::Contains("</Security>"));
+    for (auto const& text : {plain, odd({.prefixed_attributes = true}), odd({.slash_namespaces = true}), unprefixed,
+             odd({.white_space = true})})
+        CHECK(xml::parse(text));
 }
 
 TEST_CASE("an ordered unenrollment ends with a session that says goodbye, and the device forgets", "[sim]") {

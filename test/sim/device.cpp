@@ -92,6 +92,12 @@ void device::impl::load() {
     own = read_certificate(directory / "certificate.pem");
     issuing = read_certificate(directory / "issuing.pem");
     root = read_certificate(directory / "root.pem");
+    if (auto const pem = read_text(directory / "previous-key.pem"))
+        previous = identity{read_certificate(directory / "previous.pem").value(), private_key::from_pem(*pem)};
+    if (auto const pem = read_text(directory / "pending-key.pem")) {
+        pending_key = private_key::from_pem(*pem);
+        pending_request = unbase64(read_text(directory / "pending.b64").value()).value();
+    }
 }
 
 void device::impl::save() const {
@@ -119,23 +125,33 @@ void device::impl::save() const {
     keep("certificate.pem", pem(own));
     keep("issuing.pem", pem(issuing));
     keep("root.pem", pem(root));
+    keep("previous.pem", previous ? std::optional(previous->own.pem()) : std::nullopt);
+    keep("previous-key.pem", previous ? std::optional(previous->key.pem()) : std::nullopt);
+    keep("pending-key.pem", pending_key ? std::optional(pending_key->pem()) : std::nullopt);
+    keep("pending.b64", pending_key ? std::optional(base64(pending_request)) : std::nullopt);
 }
 
-http::client device::impl::make_client(network const& net, bool with_certificate) const {
+std::optional<identity> device::impl::credentials() const {
+    return own && key ? std::optional(identity{*own, *key}) : std::nullopt;
+}
+
+http::client device::impl::make_client(network const& net, std::optional<identity> const& shown) const {
     http::client_options o;
     o.extra_roots_pem = net.server_ca_pem;
     o.system_roots = net.server_ca_pem.empty();
     o.connect_to = net.connect_to;
     o.user_agent = "MSFT OMA DM Client/1.2.0.1";
-    if (with_certificate && own && key) {
-        o.certificate_pem = own->pem() + (issuing ? issuing->pem() : std::string());
-        o.key_pem = secret(key->pem());
+    if (shown) {
+        o.certificate_pem = shown->own.pem() + (issuing ? issuing->pem() : std::string());
+        o.key_pem = secret(shown->key.pem());
     }
     return http::client(std::move(o));
 }
 
 void device::impl::provision(provisioned const& p, private_key const& with) {
     key = with;
+    previous.reset();
+    pending_key.reset();
     own = p.own;
     issuing = p.issuing;
     root = p.root;
@@ -163,6 +179,8 @@ void device::impl::provision(provisioned const& p, private_key const& with) {
 
 void device::impl::forget() {
     key.reset();
+    previous.reset();
+    pending_key.reset();
     own.reset();
     issuing.reset();
     root.reset();
@@ -178,6 +196,8 @@ device::~device() = default;
 std::string device::state() const { return impl_->state; }
 std::string device::device_id() const { return impl_->device_id; }
 std::string device::entra_device_id() const { return impl_->entra_device_id; }
+std::optional<identity> device::credentials() const { return impl_->credentials(); }
+std::optional<identity> device::previous_credentials() const { return impl_->previous; }
 csp_tree& device::tree() { return impl_->tree; }
 void device::save() const { impl_->save(); }
 
@@ -194,7 +214,7 @@ json::object device::describe() const {
 
 result<http::response> device::raw(http::call call, network const& net) const {
     call.timeout = net.timeout;
-    return impl_->make_client(net, true).send(call);
+    return impl_->make_client(net, impl_->credentials()).send(call);
 }
 
 json::object as_json(enroll_failure const& f) {

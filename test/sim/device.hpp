@@ -9,6 +9,7 @@
 
 #include "control_client.hpp"
 #include "csp_tree.hpp"
+#include "pki.hpp"
 #include "soap.hpp"
 #include "syncml_client.hpp"
 
@@ -35,10 +36,28 @@ struct join_options {
     std::string name = "DESKTOP-SIM";
     std::string request_version = "4.0";
     std::string token_version = "2.0";
-    boost::json::object token_claims;            // laid over the token's at Terms of Use and enrollment alike
-    std::string password;                        // not empty: OnPremise, without a tenant
-    std::optional<std::string> enrollment_data;  // instead of the blob that the Terms of Use gave
-    context_items more_context;                  // added to the request's; an empty value removes one of that name
+    boost::json::object token_claims;  // laid over the token's at Terms of Use and enrollment alike
+    std::string token_kind = "user";   // "device": of the device alone, at enrollment
+    std::string password;              // not empty: OnPremise, nothing is registered in the tenant
+    bool federated = false;            // the user signs in on the server's page; nothing is registered
+    std::vector<std::string> auth_policies{"OnPremise", "Federated"};  // offered to the server
+    std::optional<std::string> enrollment_data;                        // instead of the blob that the Terms of Use gave
+    context_items more_context;  // added to the request's; an empty value removes one of that name
+    oddities odd;
+    network net;
+};
+
+struct renew_options {
+    token_form form = token_form::pkcs7;
+    bool user_name = true;             // the header has a user name with an empty password; without: nothing
+    bool without_certificate = false;  // in TLS
+    bool by_previous = false;          // signed, and shown in TLS, is the certificate before the last renewal
+    bool same_key = false;             // for the key that the device has already
+    bool lose_reply = false;           // the answer never arrives; the request is remembered
+    bool again = false;                // the request whose answer was lost
+    std::optional<identity> sign_with, connect_with;  // instead of the device's own
+    std::optional<std::string> signed_request;        // instead of a PKCS#7: any bytes
+    oddities odd;
     network net;
 };
 
@@ -60,6 +79,7 @@ struct sync_options {
     bool server_initiated = false;
     std::size_t max_msg_size = 0;
     bool without_certificate = false;
+    bool previous_certificate = false;  // that before the last renewal
     session_faults faults;
     network net;
 };
@@ -75,15 +95,18 @@ public:
     join_report join(join_options const&);
     // One session. After an Exec of Unenroll, a second one that says goodbye.
     session_report sync(sync_options const&);
-    // A new key and certificate by the old one (ROBO). `report.failure` as for join.
-    join_report renew(network const&);
+    // A new key and certificate by the old one (ROBO). `report.failure` as for join. The old one is kept until a
+    // session with the new one has come to its end.
+    join_report renew(renew_options const&);
 
     // "new", "enrolled", "unenrolled", "wiped"
     std::string state() const;
     bool enrolled() const { return state() == "enrolled"; }
-    std::string device_id() const;        // 32 hex digits
-    std::string entra_device_id() const;  // empty before the join
-    csp_tree& tree();                     // save() keeps what is changed
+    std::string device_id() const;                // 32 hex digits
+    std::string entra_device_id() const;          // empty before the join
+    std::optional<identity> credentials() const;  // certificate and key; nothing before the join
+    std::optional<identity> previous_credentials() const;
+    csp_tree& tree();  // save() keeps what is changed
     void save() const;
     boost::json::object describe() const;  // state, identifiers, addresses, nodes; no secrets
 

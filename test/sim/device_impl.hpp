@@ -12,8 +12,9 @@ struct device::impl {
 
     void load();
     void save() const;
-    // For the management server; with the enrolled certificate where wanted and there.
-    http::client make_client(network const&, bool with_certificate) const;
+    // For the management server; with a client certificate where one is given.
+    http::client make_client(network const&, std::optional<identity> const&) const;
+    std::optional<identity> credentials() const;
     void provision(provisioned const&, private_key const&);
     void forget();  // what an unenrollment takes away
 
@@ -32,6 +33,9 @@ struct device::impl {
     csp_tree tree;
     std::optional<private_key> key;
     std::optional<certificate> own, issuing, root;
+    std::optional<identity> previous;        // before the last renewal
+    std::optional<private_key> pending_key;  // of a renewal whose answer was lost
+    std::string pending_request;             // and its PKCS#10
 };
 
 }  // namespace mdmd::sim

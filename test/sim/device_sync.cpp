@@ -71,7 +71,9 @@ session_report device::sync(sync_options const& o) {
             d.client_account->name, d.client_account->secret, unbase64(d.client_account->data).value_or("")};
     d.save();  // a SessionID is used once, whatever becomes of the session
 
-    auto client = d.make_client(o.net, !o.without_certificate);
+    auto client = d.make_client(o.net, o.without_certificate    ? std::nullopt
+                                       : o.previous_certificate ? d.previous
+                                                                : d.credentials());
     auto const mode = o.login_status == "none" ? "Machine" : "Maintenance";
     auto const url = fmt::format("{}{}mode={}&Platform=WoA", d.management_url,
         d.management_url.find('?') == std::string::npos ? "?" : "&", mode);
@@ -100,6 +102,7 @@ session_report device::sync(sync_options const& o) {
     };
     auto const owed_before = d.owed_alerts.size();
     report = run_session(setup, d.tree, post, effects);
+    if (report.failure.empty() && !o.previous_certificate) d.previous.reset();
     if (report.failure.empty())
         d.owed_alerts.erase(d.owed_alerts.begin(), d.owed_alerts.begin() + static_cast<std::ptrdiff_t>(owed_before));
 

@@ -342,6 +342,7 @@ struct device_arguments {
     int timeout_s = 30;
     sim::join_options join;
     sim::sync_options sync;
+    sim::renew_options renew;
 
     sim::network net() const {
         sim::network n;
@@ -459,7 +460,22 @@ void add_device(CLI::App& app, std::function<outcome()>& run) {
 
     auto* const renew = dev->add_subcommand("renew", "Get a new certificate by the old one");
     add_network(*renew, a);
-    does(renew, [a]() -> outcome { return joined(sim::device(a->directory).renew(a->net())); });
+    auto& r = a->renew;
+    renew->add_option("--value-type", a->value, "Of the signed request: oasis, microsoft, or twice (base64 of base64)")
+        ->check(CLI::IsMember({"oasis", "microsoft", "twice"}));
+    renew->add_flag("!--no-user-name", r.user_name, "Without a user name and an empty password in the header");
+    renew->add_flag("--without-certificate", r.without_certificate, "Show no certificate in TLS");
+    renew->add_flag("--by-previous", r.by_previous, "By the certificate before the last renewal");
+    renew->add_flag("--same-key", r.same_key, "For the key that the device has");
+    renew->add_flag("--lose-reply", r.lose_reply, "The answer never arrives");
+    renew->add_flag("--again", r.again, "The request whose answer was lost, once more");
+    does(renew, [a]() -> outcome {
+        auto o = a->renew;
+        if (a->value == "microsoft") o.form = sim::token_form::pkcs7_microsoft;
+        if (a->value == "twice") o.form = sim::token_form::pkcs7_twice;
+        o.net = a->net();
+        return joined(sim::device(a->directory).renew(o));
+    });
 
     auto* const set = dev->add_subcommand("set", "Set a node of the device's tree");
     set->add_option("URI", a->uri)->required();

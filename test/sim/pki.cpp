@@ -170,10 +170,12 @@ std::string private_key::public_der() const { return encoded<EVP_PKEY>(key_.get(
 std::string private_key::modulus() const { return number(*this, OSSL_PKEY_PARAM_RSA_N); }
 std::string private_key::exponent() const { return number(*this, OSSL_PKEY_PARAM_RSA_E); }
 
-std::string private_key::sign_sha256(std::string_view bytes) const {
+namespace {
+
+std::string signature(EVP_PKEY* key, EVP_MD const* digest, std::string_view bytes) {
     owned<EVP_MD_CTX, EVP_MD_CTX_free> const ctx(EVP_MD_CTX_new());
     std::size_t size = 0;
-    must(EVP_DigestSignInit(ctx.get(), nullptr, EVP_sha256(), nullptr, key_.get()) == 1 &&
+    must(EVP_DigestSignInit(ctx.get(), nullptr, digest, nullptr, key) == 1 &&
              EVP_DigestSign(ctx.get(), nullptr, &size, bytes_of(bytes), bytes.size()) == 1,
         "signing");
     std::string out(size, '\0');
@@ -183,6 +185,13 @@ std::string private_key::sign_sha256(std::string_view bytes) const {
     out.resize(size);
     return out;
 }
+
+}  // namespace
+
+std::string private_key::sign_sha256(std::string_view bytes) const {
+    return signature(key_.get(), EVP_sha256(), bytes);
+}
+std::string private_key::sign_sha1(std::string_view bytes) const { return signature(key_.get(), EVP_sha1(), bytes); }
 
 std::string private_key::sign_pss_sha256(std::string_view bytes, int salt) const {
     owned<EVP_MD_CTX, EVP_MD_CTX_free> const ctx(EVP_MD_CTX_new());

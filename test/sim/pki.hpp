@@ -31,6 +31,7 @@ public:
     std::string pem() const;                                                   // PKCS#8, unencrypted
     std::string public_der() const;                                            // SubjectPublicKeyInfo
     std::string sign_sha256(std::string_view bytes) const;                     // RSASSA-PKCS1-v1_5 or ECDSA
+    std::string sign_sha1(std::string_view bytes) const;                       // likewise
     std::string sign_pss_sha256(std::string_view bytes, int salt = 32) const;  // RSASSA-PSS, MGF1 with SHA-256
     std::string modulus() const;                                               // big endian, no leading zero; RSA only
     std::string exponent() const;

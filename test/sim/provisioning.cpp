@@ -314,6 +314,7 @@ private:
         if (expected_.renewal) {
             if (!w.root) w.root = expected_.known_root;
             if (!w.issuing) w.issuing = expected_.known_issuing;
+            renewed();
         } else {
             if (!top.find("APPLICATION")) wrong(w7, "no APPLICATION");
             if (!top.find("DMClient")) wrong(dm_client, "no DMClient");
@@ -336,6 +337,21 @@ private:
         }
         if (w.issuing && !w.issuing->is_authority()) wrong(cert_store, "the certificate in CA is no authority");
         if (!expected_.renewal) search();
+    }
+
+    // The search criteria of the enrollment stay, and must find the new certificate too.
+    void renewed() {
+        auto const& w = out_.what;
+        if (!expected_.known_provider.empty() && w.provider_id != expected_.known_provider)
+            wrong(w7, fmt::format("the renewal is of PROVIDER-ID '{}', the device is enrolled at '{}'",
+                          printable(w.provider_id, 60), printable(expected_.known_provider, 60)));
+        if (!w.own || !expected_.known_own) return;
+        if (w.own->subject() != expected_.known_own->subject())
+            wrong(cert_not_found, "the new certificate's subject is another: the search criteria do not find it");
+        if (w.own->thumbprint() == expected_.known_own->thumbprint())
+            wrong(cert_store, "the renewed certificate is the one before");
+        if (w.own->ends() < expected_.known_own->ends())
+            wrong(cert_store, "the renewed certificate ends before the one before");
     }
 
     // SSLCLIENTCERTSEARCHCRITERIA must find the certificate, by its whole subject, in its store.

@@ -33,6 +33,8 @@ struct provisioning_expectation {
     std::string public_key_der;  // of the request
     bool renewal = false;  // the short document of a renewal: CertificateStore, and APPLICATION with PROVIDER-ID alone
     std::optional<certificate> known_root, known_issuing;  // renewal: those of before, where the document has none
+    std::string known_provider;                            // renewal: whom the device is enrolled at
+    std::optional<certificate> known_own;                  // renewal: what is renewed
 };
 
 struct provisioning_result {

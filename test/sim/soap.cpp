@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <set>
 #include <span>
 
 #include "core/text.hpp"
@@ -227,12 +229,16 @@ std::string policies_request(std::string const& message_id, std::string const& t
 }
 
 std::string token_request(std::string const& message_id, std::string const& to, std::string const& credential,
-    std::string const& token_der, context_items const& items, bool renew) {
+    std::string const& token_der, context_items const& items, token_form form) {
     std::string context;
     for (auto const& [name, value] : items)
         context += fmt::format(
             "<ac:ContextItem Name=\"{}\"><ac:Value>{}</ac:Value></ac:ContextItem>", name, html_escape(value));
-    auto const value_type = renew ? std::string(o_ns) + "#PKCS7" : std::string(wstep_ns) + "#PKCS10";
+    bool const renew = form != token_form::pkcs10;
+    auto const value_type = form == token_form::pkcs10            ? std::string(wstep_ns) + "#PKCS10"
+                            : form == token_form::pkcs7_microsoft ? std::string(wstep_ns) + "#PKCS7"
+                                                                  : std::string(o_ns) + "#PKCS7";
+    auto const once = base64(token_der);
     return envelope(more_namespaces, std::string(wstep_ns) + "/RST/wstep", message_id, to, security(credential),
         fmt::format(
             "<s:Body><wst:RequestSecurityToken><wst:TokenType>{}</wst:TokenType><wst:RequestType>{}/{}</wst:RequestType>"
@@ -240,7 +246,69 @@ std::string token_request(std::string const& message_id, std::string const& to, 
             "<ac:AdditionalContext xmlns=\"http://schemas.xmlsoap.org/ws/2006/12/authorization\">{}"
             "</ac:AdditionalContext></wst:RequestSecurityToken></s:Body>",
             token_type, "http://docs.oasis-open.org/ws-sx/ws-trust/200512", renew ? "Renew" : "Issue", value_type,
-            base64_encoding, base64(token_der), context));
+            base64_encoding, form == token_form::pkcs7_twice ? base64(once) : once, context));
+}
+
+namespace {
+
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+    for (auto at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
+        text.replace(at, what.size(), with);
+}
+
+// Changes the text of the innermost elements of these names.
+void change_texts(std::string& soap, std::set<std::string_view> const& names,
+    std::function<std::string(std::string_view)> const& change) {
+    std::string out;
+    std::size_t from = 0;
+    for (auto end = soap.find("</"); end != soap.npos; end = soap.find("</", end + 2)) {
+        auto const name = std::string_view(soap).substr(end + 2, soap.find('>', end) - end - 2);
+        auto const begin = soap.rfind('>', end);
+        if (begin == soap.npos || begin < from || begin + 1 == end || !names.contains(name)) continue;
+        out += soap.substr(from, begin + 1 - from) + change(std::string_view(soap).substr(begin + 1, end - begin - 1));
+        from = end;
+    }
+    soap = out + soap.substr(from);
+}
+
+}  // namespace
+
+std::string written_oddly(std::string soap, oddities const& odd) {
+    if (odd.wrapped_base64)
+        change_texts(soap, {"wsse:BinarySecurityToken"}, [](std::string_view text) {
+            std::string lines;
+            for (std::size_t i = 0; i < text.size(); i += 64) lines += std::string(text.substr(i, 64)) + "\r\n";
+            return lines;
+        });
+    if (odd.capital_booleans)
+        change_texts(soap, {"ac:Value"}, [](std::string_view text) {
+            return std::string(text == "true" ? "True" : text == "false" ? "False" : text);
+        });
+    if (odd.white_space)
+        change_texts(soap,
+            {"ac:Value", "EmailAddress", "RequestVersion", "AuthPolicy", "OSEdition", "ApplicationVersion",
+                "DeviceType", "wst:RequestType", "wst:TokenType", "a:To", "a:Action", "a:Address",
+                "wsse:BinarySecurityToken", "wsse:Username"},
+            [](std::string_view text) { return fmt::format("\r\n\t  {} \n  ", text); });
+    if (odd.slash_namespaces)
+        for (std::string_view const ns : {xcep_ns, "http://schemas.xmlsoap.org/ws/2006/12/authorization"})
+            replace_all(soap, fmt::format("=\"{}\"", ns), fmt::format("=\"{}/\"", ns));
+    if (odd.no_slash_namespace)
+        replace_all(soap, fmt::format("=\"{}/\"", enroll_ns), fmt::format("=\"{}\"", enroll_ns));
+    if (odd.prefixed_attributes) {
+        for (std::string_view const name : {"ValueType", "EncodingType"})
+            replace_all(soap, fmt::format(" {}=", name), fmt::format(" wsse:{}=", name));
+        replace_all(soap, " Name=", " ac:Name=");
+    }
+    if (odd.default_namespaces) {
+        replace_all(soap, "<wst:RequestSecurityToken>", fmt::format("<RequestSecurityToken xmlns=\"{}\">", wst_ns));
+        for (std::string_view const prefix : {"wst:", "ac:"})  // AdditionalContext has its own xmlns
+            for (std::string_view const bracket : {"<", "</"})
+                replace_all(soap, fmt::format("{}{}", bracket, prefix), bracket);
+        replace_all(soap, "<wsse:Security ", fmt::format("<Security xmlns=\"{}\" ", o_ns));
+        replace_all(soap, "</wsse:Security>", "</Security>");
+    }
+    return soap;
 }
 
 std::string jwt_credential(std::string const& jwt) {
@@ -248,6 +316,13 @@ std::string jwt_credential(std::string const& jwt) {
         "<wsse:BinarySecurityToken ValueType=\"urn:ietf:params:oauth:token-type:jwt\" EncodingType=\"{}\">{}"
         "</wsse:BinarySecurityToken>",
         base64_encoding, base64(jwt));
+}
+
+std::string user_token_credential(std::string const& token) {
+    return fmt::format(
+        "<wsse:BinarySecurityToken ValueType=\"http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/"
+        "DeviceEnrollmentUserToken\" EncodingType=\"{}\">{}</wsse:BinarySecurityToken>",
+        base64_encoding, base64(token));
 }
 
 std::string username_credential(std::string const& user, std::string const& password) {

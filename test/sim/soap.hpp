@@ -30,11 +30,40 @@ std::string discover_request(std::string const& message_id, std::string const& t
     std::vector<std::string> const& auth_policies);
 std::string policies_request(std::string const& message_id, std::string const& to, std::string const& credential);
 using context_items = std::vector<std::pair<std::string, std::string>>;
-// `renew`: the token is a PKCS#7 and the request type Renew.
+// What the body carries: a PKCS#10 that is to be issued for, or a PKCS#7 that is to be renewed by.
+enum class token_form {
+    pkcs10,
+    pkcs7,            // of WS-Security's namespace
+    pkcs7_microsoft,  // of Microsoft's
+    pkcs7_twice,      // as pkcs7, base64 of base64
+};
 std::string token_request(std::string const& message_id, std::string const& to, std::string const& credential,
-    std::string const& token_der, context_items const&, bool renew = false);
+    std::string const& token_der, context_items const&, token_form = token_form::pkcs10);
+
+// How clients differ in what they write; a server must not mind. [enrollment C.1, C.4]
+struct oddities {
+    bool constant_message_ids = false;  // of all messages and all devices
+    bool spaced_message_ids = false;    // "urn:uuid: 7481…"
+    bool slash_namespaces = false;      // Microsoft's namespaces end in a slash
+    bool no_slash_namespace = false;    // that of Discover does not, as it otherwise does
+    bool default_namespaces = false;    // instead of prefixes
+    bool prefixed_attributes = false;   // wsse:ValueType, ac:Name
+    bool white_space = false;           // around values
+    bool wrapped_base64 = false;        // lines of 64 characters
+    bool capital_booleans = false;      // "True"
+    bool required_items_only = false;   // of the context
+    bool repeated_items = false;        // MAC and IMEI
+    bool unknown_items = false;
+    bool sha1_request = false;
+    bool utf16_token = false;  // the credential's text before base64
+    std::string query;         // added to every address: "?api-version=1.0"
+    std::string user_agent = "ENROLLClient";
+};
+// The message as such a client writes it.
+std::string written_oddly(std::string soap, oddities const&);
 
 std::string jwt_credential(std::string const& jwt);
+std::string user_token_credential(std::string const& token);  // a DeviceEnrollmentUserToken: what a sign-in page gave
 std::string username_credential(std::string const& user, std::string const& password);
 
 struct discovered {
