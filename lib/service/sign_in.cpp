@@ -132,7 +132,7 @@ http::response sign_in::begin(http::request const& r) {
             "the sign-in page was opened, and enrollment.federated_auth is off");
     if (!settings.enrollment.enabled)
         return turn_away(
-            terms::not_signed_in_because::enrollment_off, "featureNotSupported", "enrollment is switched off");
+            terms::not_signed_in_because::enrollment_off, "accountValidation", "enrollment.enabled is false");
     if (context_.maintenance())
         return turn_away(terms::not_signed_in_because::maintenance, "inMaintenance", "maintenance is on");
     auto const& key = context_.form_key();

@@ -410,6 +410,9 @@ void add_device(CLI::App& app, std::function<outcome()>& run) {
     join->add_option("--token-version", a->join.token_version, "Of the user's token")
         ->check(CLI::IsMember({"1.0", "2.0"}));
     join->add_option("--password", a->join.password, "On-premises authentication instead of Entra: password or PIN");
+    join->add_flag("--federated", a->join.federated, "Sign in on the server's page instead of registering in Entra");
+    join->add_option("--token-kind", a->join.token_kind, "Whose token enrolls: the user's, or the device's own")
+        ->check(CLI::IsMember({"user", "device"}));
     join->add_option("--pin", a->join.pin, "Typed where the Terms of Use ask for one");
     join->add_flag("--decline", a->decline, "Decline the Terms of Use");
     join->add_flag("--from-settings", a->settings, "From Settings instead of the first run");

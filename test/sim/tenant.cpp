@@ -79,6 +79,8 @@ tenant::impl::impl(tenant_options o)
     what.urls = {.terms_of_use = url(options.urls.terms_of_use, "/TermsOfUse"),
         .discovery = url(options.urls.discovery, "/EnrollmentServer/Discovery.svc"),
         .compliance = url(options.urls.compliance, "/compliance")};
+    if (options.redirect_uris.empty())
+        options.redirect_uris.push_back(options.app_id + "/EnrollmentServer/Auth/Response");
     keys.push_back(make_signing_key());
     keys.push_back(make_signing_key());
 }
@@ -257,6 +259,12 @@ void tenant::set_mdm_urls(mdm_urls urls) {
     if (!urls.terms_of_use.empty()) now.terms_of_use = std::move(urls.terms_of_use);
     if (!urls.discovery.empty()) now.discovery = std::move(urls.discovery);
     if (!urls.compliance.empty()) now.compliance = std::move(urls.compliance);
+}
+
+void tenant::refuse_sign_ins(std::string error, int aadsts) {
+    std::scoped_lock const lock(impl_->mutex);
+    impl_->sign_in_error = std::move(error);
+    impl_->sign_in_aadsts = aadsts;
 }
 
 void tenant::set_roles(std::set<std::string> roles) {

@@ -27,7 +27,8 @@ struct tenant_options {
     // requests whose Host is that name, on port 443 as far as addresses go: who calls it connects to the listener all
     // the same. Empty: on localhost.
     std::string login_host, graph_host;
-    mdm_urls urls;  // empty ones are made from app_id, as an administrator enters them
+    mdm_urls urls;                           // empty ones are made from app_id, as an administrator enters them
+    std::vector<std::string> redirect_uris;  // where users may be sent back to; empty: app_id's sign-in page
 };
 
 // A client secret that looks like Entra's; every one holds "s1mS3cret", so that a search finds any that leaked.
@@ -112,6 +113,9 @@ public:
     bool set_certificate(std::string const& thumbprint, std::string const& state);
     void set_roles(std::set<std::string>);  // of Graph tokens from now on
     void set_mdm_urls(mdm_urls);            // empty ones stay
+    // The sign-in page sends every user back with this error of OAuth's from now on, "access_denied", and this code;
+    // an empty one: no longer.
+    void refuse_sign_ins(std::string error, int aadsts);
 
     void add_fault(fault_rule);
     void clear_faults();

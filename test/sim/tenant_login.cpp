@@ -13,17 +13,6 @@ namespace {
 // The application by which Windows asks for tokens on a user's behalf.
 constexpr char authentication_broker[] = "29d9ed98-a469-4536-ade2-f981bc1d605e";
 
-http::response refusal(int status, char const* kind, int code, std::string const& text) {
-    auto const trace = new_guid(), correlation = new_guid();
-    auto const at = rfc3339(wall_clock());
-    return json_response(status,
-        json::object{{"error", kind},
-            {"error_description", fmt::format("AADSTS{}: {} Trace ID: {} Correlation ID: {} Timestamp: {}", code, text,
-                                      trace, correlation, at)},
-            {"error_codes", json::array{code}}, {"timestamp", at}, {"trace_id", trace}, {"correlation_id", correlation},
-            {"error_uri", fmt::format("https://login.microsoftonline.com/error?code={}", code)}});
-}
-
 constexpr char jwt_bearer[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 constexpr std::int64_t assertion_life = 3600;  // seconds
 
@@ -40,6 +29,17 @@ json::object times(std::chrono::seconds lifetime) {
 }
 
 }  // namespace
+
+http::response token_refusal(int status, char const* kind, int code, std::string const& text) {
+    auto const trace = new_guid(), correlation = new_guid();
+    auto const at = rfc3339(wall_clock());
+    return json_response(status,
+        json::object{{"error", kind},
+            {"error_description", fmt::format("AADSTS{}: {} Trace ID: {} Correlation ID: {} Timestamp: {}", code, text,
+                                      trace, correlation, at)},
+            {"error_codes", json::array{code}}, {"timestamp", at}, {"trace_id", trace}, {"correlation_id", correlation},
+            {"error_uri", fmt::format("https://login.microsoftonline.com/error?code={}", code)}});
+}
 
 // v1: the old token service's, which only China has one of its own of.
 std::string tenant::impl::issuer(bool v2) const {
@@ -58,14 +58,16 @@ json::array tenant::impl::jwks(bool v2) const {
 http::response tenant::impl::login(http::request const& r, std::string_view segment, std::string_view rest) {
     if (rest == "/oauth2/v2.0/token") {
         if (r.method != "POST")
-            return refusal(400, "invalid_request", 900561, "The endpoint only accepts POST requests.");
+            return token_refusal(400, "invalid_request", 900561, "The endpoint only accepts POST requests.");
         return token_endpoint(r, segment);
     }
+    if (rest == "/oauth2/v2.0/authorize") return authorize(r, segment);
     auto const v1 = rest == "/.well-known/openid-configuration", v2 = rest == "/v2.0/.well-known/openid-configuration";
     auto const keys_v1 = rest == "/discovery/keys", keys_v2 = rest == "/discovery/v2.0/keys";
     if (!v1 && !v2 && !keys_v1 && !keys_v2) return json_response(404, json::object{{"error", "not_found"}});
     if (!iequals(segment, options.tenant_id))
-        return refusal(400, "invalid_tenant", 90002, fmt::format("Tenant '{}' not found.", printable(segment, 64)));
+        return token_refusal(
+            400, "invalid_tenant", 90002, fmt::format("Tenant '{}' not found.", printable(segment, 64)));
     if (r.method != "GET") return json_response(405, json::object{{"error", "method_not_allowed"}});
     if (keys_v1 || keys_v2) {
         std::scoped_lock const lock(mutex);
@@ -94,43 +96,47 @@ http::response tenant::impl::token_endpoint(http::request const& r, std::string_
     auto const answer = [&]() -> http::response {
         auto const type = r.headers.get("Content-Type").value_or("");
         if (!iequals(trim(split(type, ';').front()), "application/x-www-form-urlencoded"))
-            return refusal(
+            return token_refusal(
                 400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'.");
         if (!iequals(segment, options.tenant_id))
-            return refusal(
+            return token_refusal(
                 400, "invalid_request", 90002, fmt::format("Tenant '{}' not found.", printable(segment, 64)));
-        if (auto const grant = field("grant_type"); grant != "client_credentials")
-            return grant.empty() ? refusal(400, "invalid_request", 900144,
-                                       "The request body must contain the following parameter: 'grant_type'.")
-                                 : refusal(400, "unsupported_grant_type", 70003, "The grant type is not supported.");
+        auto const grant = field("grant_type");
+        bool const by_code = grant == "authorization_code";
+        if (grant != "client_credentials" && !by_code)
+            return grant.empty()
+                       ? token_refusal(400, "invalid_request", 900144,
+                             "The request body must contain the following parameter: 'grant_type'.")
+                       : token_refusal(400, "unsupported_grant_type", 70003, "The grant type is not supported.");
         if (!iequals(id, options.client_id))
-            return refusal(400, "unauthorized_client", 700016,
+            return token_refusal(400, "unauthorized_client", 700016,
                 fmt::format("Application with identifier '{}' was not found in the directory.", printable(id, 64)));
-        if (scope != graph_origin + "/.default") {
+        if (!by_code && scope != graph_origin + "/.default") {
             // A resource that this tenant does not know, such as another cloud's Graph, or no resource's scope at all.
             if (scope.starts_with("https://") && scope.ends_with("/.default"))
-                return refusal(400, "invalid_resource", 500011,
+                return token_refusal(400, "invalid_resource", 500011,
                     fmt::format("The resource principal named {} was not found in the tenant named {}.",
                         printable(scope.substr(0, scope.size() - 9), 200), options.tenant_id));
-            return refusal(400, "invalid_scope", 70011,
+            return token_refusal(400, "invalid_scope", 70011,
                 fmt::format(
                     "The provided value for the input parameter 'scope' is not valid. The scope {} is not valid.",
                     printable(scope, 200)));
         }
         if (!assertion.empty() && !key.empty())
-            return refusal(400, "invalid_request", 7000216,
+            return token_refusal(400, "invalid_request", 7000216,
                 "Either 'client_assertion' or 'client_secret' is required for the 'client_credentials' grant type, not "
                 "both.");
         if (!assertion.empty() && assertion_type != jwt_bearer)
             return assertion_type.empty()
-                       ? refusal(400, "invalid_request", 900144,
+                       ? token_refusal(400, "invalid_request", 900144,
                              "The request body must contain the following parameter: 'client_assertion_type'.")
-                       : refusal(400, "invalid_request", 90023, "The 'client_assertion_type' is not supported.");
+                       : token_refusal(400, "invalid_request", 90023, "The 'client_assertion_type' is not supported.");
         if (assertion.empty() && key.empty())
-            return refusal(401, "invalid_client", 7000218,
+            return token_refusal(401, "invalid_client", 7000218,
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.");
         shown = assertion.empty() ? check_secret(key) : check_assertion(assertion);
         if (shown.refused) return *shown.refused;
+        if (by_code) return redeem(fields);
         auto claims = times(std::chrono::seconds(3599));
         json::array roles;
         for (auto const& role : what.roles) roles.emplace_back(role);
@@ -171,11 +177,11 @@ tenant::impl::credential tenant::impl::check_secret(std::string const& value) co
     credential c;
     if (known != what.secrets.end()) c.key_id = known->key_id;
     if (known == what.secrets.end() || known->refused)
-        c.refused = refusal(401, "invalid_client", 7000215,
+        c.refused = token_refusal(401, "invalid_client", 7000215,
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
             "not the client secret ID.");
     else if (known->ends <= wall_clock())
-        c.refused = refusal(401, "invalid_client", 7000222,
+        c.refused = token_refusal(401, "invalid_client", 7000222,
             fmt::format("The provided client secret keys for app '{}' are expired.", options.client_id));
     return c;
 }
@@ -184,7 +190,7 @@ tenant::impl::credential tenant::impl::check_secret(std::string const& value) co
 tenant::impl::credential tenant::impl::check_assertion(std::string const& jwt) {
     credential c{.key_id = {}, .certificate = true, .repeated = false, .refused = {}};
     auto const refused = [&](int status, char const* kind, int code, std::string const& why) {
-        c.refused = refusal(status, kind, code, why);
+        c.refused = token_refusal(status, kind, code, why);
         return c;
     };
     auto const opened = open_assertion(jwt);

@@ -15,6 +15,10 @@ struct tenant::impl {
     // Login: OpenID metadata, keys, tokens. `rest` is the path behind /{tenant}. tenant_login.cpp
     http::response login(http::request const&, std::string_view tenant_segment, std::string_view rest);
     http::response token_endpoint(http::request const&, std::string_view tenant_segment);
+    // The sign-in page. Whoever `login_hint` names is signed in already: no password is asked for. tenant_sign_in.cpp
+    http::response authorize(http::request const&, std::string_view tenant_segment);
+    // An authorization code's token answer, its client being known. With mutex held.
+    http::response redeem(parameters const& fields);
     // Whose credential a token request shows. Nothing: `refused` says why; its key may be known all the same.
     struct credential {
         std::string key_id;
@@ -48,10 +52,20 @@ struct tenant::impl {
     std::optional<signing_key> foreign;  // in no JWKS; made when it is first asked for
     std::vector<log_entry> entries;
     std::set<std::string> assertion_ids;  // the jti of every one that was taken
+    struct sign_in {
+        std::string user_id, redirect_uri, nonce, challenge;
+        time_point ends;
+        bool redeemed = false;
+    };
+    std::map<std::string, sign_in> codes;
+    std::string sign_in_error;  // empty: users are signed in
+    int sign_in_aadsts = 0;
     fault_list faults;
     std::unique_ptr<http::server> server;
 };
 
+// What the token endpoint answers instead of a token.
+http::response token_refusal(int status, char const* kind, int code, std::string const& text);
 http::response json_response(int status, boost::json::value const& body);
 time_point wall_clock();
 
