@@ -104,6 +104,8 @@ void troubleshooting::record(attempt const& who, trouble const& what) {
     if (!may_keep_event(who.user_id.empty())) return;
     auto event = event_of(who, what, context_.time.now());
     try {
+        // The client is not kept waiting for a store that just did not answer.
+        if (!context_.db.healthy()) throw std::runtime_error("the store does not write");
         context_.db.write([&](store::connection& db) {
             store::add_event(db, event);
             end(db, who);

@@ -44,6 +44,7 @@ struct join_options {
     std::optional<std::string> enrollment_data;                        // instead of the blob that the Terms of Use gave
     context_items more_context;  // added to the request's; an empty value removes one of that name
     oddities odd;
+    std::optional<private_key> key;  // RSA, made beforehand; absent: a new one
     network net;
 };
 

@@ -292,7 +292,8 @@ join_report device::join(join_options const& o) {
     }
     if (!e.ask_policy(credential)) return registration_undone();
 
-    auto const key = private_key::rsa(static_cast<unsigned>(std::max(2048, e.policy.minimal_key_length)));
+    auto const key =
+        o.key ? *o.key : private_key::rsa(static_cast<unsigned>(std::max(2048, e.policy.minimal_key_length)));
     auto const request = make_request(key, hex_upper(random_bytes(15)), d.device_id, o.odd.sha1_request);
     auto const document = e.ask_certificate(credential, request, context_of(d, o, blob), token_form::pkcs10);
     if (!document) return registration_undone();
