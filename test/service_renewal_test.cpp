@@ -291,21 +291,21 @@ TEST_CASE_METHOD(renewal_fixture, "who renews gets the certificate policy withou
         return appliance->renew.renewing(r, c);
     };
     auto const own = device.own.der();
-    CHECK(renewing(own, nobody));
-    CHECK(renewing(own, enroll::no_credential{}));
-    CHECK(renewing("", nobody));
-    CHECK_FALSE(renewing("", enroll::no_credential{}));
-    CHECK_FALSE(renewing(own, somebody));
-    CHECK_FALSE(renewing(own, enroll::entra_token{secret("x")}));
     auto const stranger = crypto::issue_device_certificate(appliance->ctx.authority(),
         crypto::parse_signing_request(csr).value(), {.common_name = "x", .upn = {}, .validity = 24h}, time.now());
-    CHECK_FALSE(renewing(stranger.der(), nobody));
-    CHECK_FALSE(renewing("no certificate", nobody));
+    for (auto const& tls : {own, stranger.der(), std::string()}) {
+        CHECK(renewing(tls, nobody));
+        CHECK_FALSE(renewing(tls, somebody));
+        CHECK_FALSE(renewing(tls, enroll::entra_token{secret("x")}));
+        CHECK(renewing(tls, enroll::no_credential{}) == (tls == own));
+    }
+    CHECK_FALSE(renewing("no certificate", enroll::no_credential{}));
     time.advance(61 * 24h);
-    CHECK_FALSE(renewing(own, nobody));
+    CHECK_FALSE(renewing(own, enroll::no_credential{}));
     time.advance(-61 * 24h);
+    CHECK(renewing(own, enroll::no_credential{}));
     set_state("retired");
-    CHECK_FALSE(renewing(own, nobody));
+    CHECK_FALSE(renewing(own, enroll::no_credential{}));
 }
 
 TEST_CASE_METHOD(

@@ -3,9 +3,9 @@
 #include <thread>
 
 #include "core/random.hpp"
+#include "store/certificates.hpp"
 #include "store/compliance.hpp"
 #include "store/database.hpp"
-#include "store/certificates.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
 #include "store/pins.hpp"
@@ -204,7 +204,7 @@ TEST_CASE_METHOD(fixture, "devices are found by id, Entra id and name, enrolled 
     CHECK(ids("2") == "2");
     CHECK(ids("nobody").empty());
     CHECK(db.read([](store::connection& c) { return store::count_enrolled(c, "U"); }) == 2);
-    CHECK(db.read([](store::connection& c) { return store::find_enrolled_hardware(c, "H2", "U"); }) == std::nullopt);
+    CHECK(db.read([](store::connection& c) { return store::find_enrolled_hardware(c, "H2"); }).empty());
     auto const d = db.read([](store::connection& c) { return store::find_device(c, "3"); });
     REQUIRE(d);
     CHECK(d->device_secret.reveal() == "d");

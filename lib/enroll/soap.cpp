@@ -62,7 +62,8 @@ std::optional<std::string_view> loose_attribute(
     xml::tree const& element, std::string_view local, std::initializer_list<std::string_view> namespaces) {
     if (auto const plain = xml::attribute(element, "", local)) return trim(*plain);
     for (auto const ns : namespaces)
-        if (auto const prefixed = xml::attribute(element, ns, local)) return trim(*prefixed);
+        for (auto const& spelled : {std::string(ns), std::string(ns) + '/'})
+            if (auto const prefixed = xml::attribute(element, spelled, local)) return trim(*prefixed);
     return std::nullopt;
 }
 

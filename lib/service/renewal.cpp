@@ -45,10 +45,8 @@ std::optional<renewal::holder> renewal::holder_of(std::string_view fingerprint) 
 }
 
 bool renewal::renewing(http::request const& r, enroll::credential const& credential) const {
-    auto const* const name = std::get_if<enroll::username_token>(&credential);
-    bool const no_password = name && name->password.empty();
-    if (!no_password && !std::holds_alternative<enroll::no_credential>(credential)) return false;
-    if (r.peer_certificate.empty()) return no_password;
+    if (auto const* const name = std::get_if<enroll::username_token>(&credential)) return name->password.empty();
+    if (!std::holds_alternative<enroll::no_credential>(credential) || r.peer_certificate.empty()) return false;
     auto const whose = holder_of(hex(crypto::sha256(r.peer_certificate)));
     return whose && !refused(whose->certificate, whose->device, context_.time.now());
 }

@@ -20,8 +20,9 @@ public:
     // The provisioning document with the new certificate. The attempt tells of the device as soon as it is known.
     [[nodiscard]] outcome<std::string> renew(enroll::token_request const&, http::request const&, attempt&);
 
-    // Does a device ask that has no credential but its certificate: one that is good, or none in TLS with a user name
-    // and an empty password, as Windows writes it to renew? The second proves nothing.
+    // Does a device ask that has no credential but its certificate: the header has a user name with an empty password,
+    // as Windows writes it to renew, or it has nothing and the certificate in TLS is good? The first proves nothing: it
+    // leads to renew(), which says to a device with a bad certificate what is wrong with that.
     bool renewing(http::request const&, enroll::credential const&) const;
 
 private:

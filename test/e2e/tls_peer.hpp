@@ -3,8 +3,10 @@
 #include <openssl/ssl.h>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "sim/pki.hpp"
 #include "test/http_raw.hpp"
 
 namespace mdmd::e2e {
@@ -12,11 +14,16 @@ namespace mdmd::e2e {
 class tls_peer {
 public:
     // Connected, with the handshake done. Who the server is, is for the caller to judge by certificate().
-    tls_peer(std::uint16_t port, std::string const& server_name)
+    // A client certificate is shown where one is given and asked for.
+    tls_peer(
+        std::uint16_t port, std::string const& server_name, std::optional<sim::identity> const& shown = std::nullopt)
         : socket_(port), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free), ssl_(nullptr, SSL_free) {
         std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to a connection that the server has closed
         timeval const patience{.tv_sec = 20, .tv_usec = 0};
         ::setsockopt(socket_.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        if (shown && (SSL_CTX_use_certificate(context_.get(), shown->own.get()) != 1 ||
+                         SSL_CTX_use_PrivateKey(context_.get(), shown->key.get()) != 1))
+            throw std::runtime_error("the client certificate cannot be used");
         ssl_.reset(SSL_new(context_.get()));
         SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str());
         SSL_set_fd(ssl_.get(), socket_.descriptor());
