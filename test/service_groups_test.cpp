@@ -187,7 +187,8 @@ TEST_CASE_METHOD(
     auto const refused = try_to_enroll();
     CHECK(refused.status == 500);
     CHECK_THAT(refused.body, Catch::Contains(">a:InternalServiceFault<"));
-    CHECK_THAT(last_event().reason.value_or(""), Catch::Contains("0x80180006") && Catch::Contains("groups are not known"));
+    CHECK_THAT(
+        last_event().reason.value_or(""), Catch::Contains("0x80180006") && Catch::Contains("groups are not known"));
     time.advance(2s);
     CHECK(try_to_enroll().status == 200);
 }

@@ -59,8 +59,8 @@ struct local_user {
     std::string name;  // lower case
     secret hash;       // bcrypt, "$2y$10$…"
 };
-// The enrollments of tokens that Entra issued, by whom they stand for: a user who joins the computer or adds an account,
-// a package for many computers, the device itself.
+// The enrollments of tokens that Entra issued, by whom they stand for: a user who joins the computer or adds an
+// account, a package for many computers, the device itself.
 enum class enrollment_type { entra_join, work_account, bulk, device_token };
 
 // An HTTP proxy that is asked to CONNECT.
@@ -153,9 +153,10 @@ struct settings {
     // The device authority.
     struct {
         enum class key_kind { rsa, p256 } key_type = key_kind::rsa;  // of keys made from now on
-        secret passphrase;            // of the keys that the store keeps, and of key_pem; empty: none
-        std::string certificate_pem;  // an existing one: the issuing certificate, then the chain to its root; empty: none
-        secret key_pem;               // of its first certificate; may be encrypted
+        secret passphrase;  // of the keys that the store keeps, and of key_pem; empty: none
+        std::string
+            certificate_pem;  // an existing one: the issuing certificate, then the chain to its root; empty: none
+        secret key_pem;       // of its first certificate; may be encrypted
         position certificate_file_at;
     } authority;
 

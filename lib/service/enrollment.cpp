@@ -139,11 +139,14 @@ http::response enrollment::enroll(http::request const& r) {
     who.os_edition = limited(request->item("OSEdition"));
     who.enrollment_type = enrollment_type_of(*request);
     return trouble_.guarded(op, who, [&] {
-        // The flow began at the Terms of Use: its id is found by what Windows carried from there.
+        // The flow began at the Terms of Use, or on our sign-in page: its id is found by what Windows carried from
+        // there.
         if (auto const blob = request->item("EnrollmentData"); !blob.empty())
             if (auto const c =
                     context_.db.read([&](store::connection& db) { return store::find_consent(db, consent_id(blob)); }))
                 who.correlation_id = c->client_request_id;
+        if (auto flow_of_sign_in = credentials_.flow_of(request->who); !flow_of_sign_in.empty())
+            who.correlation_id = std::move(flow_of_sign_in);
         log::scope const flow("client_request_id", who.correlation_id);
         auto const document = [&]() -> outcome<std::string> {
             if (request->request_type == "Renew") return renewal_.renew(*request, r, who);

@@ -6,8 +6,8 @@
 
 #include "compliance/compliance.hpp"
 #include "service/appliance.hpp"
-#include "store/compliance.hpp"
 #include "store/certificates.hpp"
+#include "store/compliance.hpp"
 #include "store/enrollment.hpp"
 #include "store/events.hpp"
 #include "store/management.hpp"
