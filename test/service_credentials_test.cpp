@@ -45,13 +45,21 @@ TEST_CASE_METHOD(
     CHECK(user->entra_device_id == entra_device);
     CHECK(who.upn == "user@contoso.com");
 
-    for (auto const* upn : {"package_0d1e2f3a@contoso.com", "PACKAGE_x@contoso.com"}) {
+    for (auto const* upn : {"package_0d1e2f3a-1111-2222-3333-444455556666@contoso.com",
+             "PACKAGE_0D1E2F3A-1111-2222-3333-444455556666@contoso.com"}) {
         auto const bulk = identify(jwt({{"deviceid", entra_device}, {"upn", upn}}));
         REQUIRE(bulk.has_value());
         CHECK(bulk->what == enrollee::kind::bulk);
         CHECK(bulk->upn == upn);
-        CHECK_FALSE(bulk->of_entra());
     }
+    // Others may choose such a name.
+    for (auto const* upn : {"package_x@contoso.com", "package_@contoso.com", "package_"})
+        CHECK(identify(jwt({{"upn", upn}}))->what == enrollee::kind::user);
+    auto const preferred = tenant->token(time.now(),
+        {{"upn", nullptr}, {"preferred_username", "package_0d1e2f3a-1111-2222-3333-444455556666@evil.example"}}, true);
+    auto const guest = identify(preferred);
+    REQUIRE(guest.has_value());
+    CHECK(guest->what == enrollee::kind::user);
     CHECK(identify(jwt({{"upn", "mypackage_x@contoso.com"}}))->what == enrollee::kind::user);
 
     for (auto const& claims :
@@ -92,7 +100,6 @@ TEST_CASE_METHOD(
     CHECK(got->user_id == "alice");
     CHECK(got->upn == "alice");
     CHECK(got->entra_device_id.empty());
-    CHECK_FALSE(got->of_entra());
     CHECK(who.user_id == "alice");
 }
 

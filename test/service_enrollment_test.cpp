@@ -326,6 +326,39 @@ TEST_CASE_METHOD(appliance_fixture, "the same computer enrolled anew replaces it
     })->device.user_id == "0d000000-0000-0000-0000-000000000002");
 }
 
+TEST_CASE_METHOD(appliance_fixture,
+    "another user's computer is a conflict without its HWDevID too, by the device of Entra's", "[service][security]") {
+    CHECK(enroll({.blob = accept_terms(true), .token = device_token()}).status == 200);
+    json::object const other{{"oid", "0d000000-0000-0000-0000-000000000002"}, {"deviceid", entra_device}};
+    auto const r = enroll({.blob = accept_terms(true, other),
+        .token = tenant->token(time.now(), other),
+        .csr = rsa_key().request(),
+        .hardware = ""});
+    CHECK_THAT(r.body, Catch::Contains("enrolled by another user"));
+}
+
+TEST_CASE_METHOD(appliance_fixture, "a device's own token replaces its own record alone", "[service][security]") {
+    config.settings.enrollment.allowed_types.insert(config::enrollment_type::device_token);
+    reconfigure();
+    auto const by = [&](char const* device) {
+        auto const token = tenant->token(time.now(),
+            {{"oid", nullptr}, {"upn", nullptr}, {"scp", nullptr}, {"idtyp", "device"}, {"deviceid", device}});
+        return enroll({.token = token, .csr = rsa_key().request()});
+    };
+    CHECK(by("de000000-0000-0000-0000-000000000001").status == 200);
+    CHECK(by("de000000-0000-0000-0000-000000000001").status == 200);
+    CHECK_THAT(by("de000000-0000-0000-0000-000000000002").body, Catch::Contains("enrolled by another user"));
+}
+
+TEST_CASE_METHOD(appliance_fixture,
+    "a computer that no token names is not the organization's where personal ones are blocked", "[service][security]") {
+    config.settings.enrollment.personal_devices = false;
+    reconfigure();
+    auto const r = enroll({.blob = accept_terms(true), .token = tenant->token(time.now())});
+    CHECK_THAT(r.body, Catch::Contains("<ErrorType>NotSupported<"));
+    CHECK(enroll({.blob = accept_terms(true), .token = device_token()}).status == 200);
+}
+
 TEST_CASE("the authority is made at the first start and outlives a restart", "[service]") {
     test::scratch const folder;
     store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));

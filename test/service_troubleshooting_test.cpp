@@ -224,6 +224,30 @@ TEST_CASE_METHOD(trouble_fixture,
     }
 }
 
+TEST_CASE_METHOD(trouble_fixture, "a record that a new enrollment replaces is not missed", "[service][events]") {
+    enroll_one();
+    auto const second =
+        certificate_of(enroll({.blob = accept_terms(true), .token = device_token(), .csr = rsa_key().request()}));
+    session(second);
+    after(2h);
+    CHECK(events().empty());
+}
+
+TEST_CASE_METHOD(trouble_fixture, "many strangers at one address leave room for those at others and for users",
+    "[service][security]") {
+    auto const lost = [&](std::string const& address) {
+        auto head = request("POST", "/EnrollmentServer/Policy.svc");
+        head.peer_address = address;
+        appliance->trouble.lost(head, false);
+    };
+    for (int i = 0; i < 60; ++i) lost("192.0.2.1");
+    CHECK(events().size() == 20);
+    lost("192.0.2.2");
+    CHECK(events().size() == 21);
+    for (int i = 0; i < 120; ++i) enroll({.blob = "", .token = device_token()});
+    CHECK(events().size() == 121);
+}
+
 TEST_CASE_METHOD(trouble_fixture, "a client that is gone in mid-request is on record", "[service][events]") {
     auto const head = request("POST", std::string("/EnrollmentServer/Enrollment.svc?client-request-id=") + flow);
     appliance->trouble.lost(head, false);

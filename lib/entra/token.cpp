@@ -256,6 +256,7 @@ result<genuine> read_genuine(
                        .tenant_id = tenant,
                        .user_id = user,
                        .upn = std::string(upn.empty() ? preferred_name : upn),
+                       .upn_is_certain = !upn.empty(),
                        .device_id = device,
                        .client = std::string(client),
                        .token_id = std::string(token_id),

@@ -52,6 +52,7 @@ struct identity {
     std::string tenant_id;
     std::string user_id;              // oid, lower case; empty where a device stands for itself
     std::string upn;                  // upn, else preferred_username, else empty: for display, never for authorization
+    bool upn_is_certain = false;      // it is the claim upn
     std::string device_id;            // deviceid claim, lower case; empty where absent
     std::string client;               // appid or azp
     std::string token_id;             // uti

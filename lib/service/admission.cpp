@@ -85,7 +85,7 @@ std::optional<failure> admission::turned_away(enrollee const& who) {
     if (blocked(who.user_id) || blocked(who.upn))
         return failure{refusal::authorization, "the user is one of enrollment.blocked_users",
             "this user may not enroll devices", account};
-    if (!who.of_entra()) return std::nullopt;
+    if (who.what == enrollee::kind::on_premise || who.what == enrollee::kind::device) return std::nullopt;
     if (auto const state = accounts_.of(who.user_id)) {
         if (*state == entra::account_state::gone)
             return failure{
@@ -94,6 +94,8 @@ std::optional<failure> admission::turned_away(enrollee const& who) {
             return failure{refusal::authorization, "the user's account is disabled in Entra",
                 "the user's account is disabled", account};
     }
+    // A package is nobody's account, and let in by enrollment.allowed_types.
+    if (who.what == enrollee::kind::bulk) return std::nullopt;
     auto const allowed = groups_.may_enroll(who.user_id);
     if (!allowed && allowed.error().code != errc::not_found)
         return failure{refusal::internal, "the user's groups are not known: " + allowed.error().detail};
@@ -108,6 +110,12 @@ std::optional<failure> admission::refused(enroll::token_request const& request, 
     auto const config = context_.config();
     bool const corporate = iequals(request.item("EnrollmentType"), "Device");
     if (auto why = closed(who.what, corporate)) return why;
+    // A joined computer's token names it. Without that, its being the organization's is the client's word alone.
+    if (corporate && who.what == enrollee::kind::user && who.entra_device_id.empty() &&
+        !config->settings.enrollment.personal_devices)
+        return failure{refusal::not_supported,
+            "enrollment.personal_devices is block, and the token names no device that was joined",
+            "personal devices are not accepted"};
     if (auto why = unfit(config->settings, request)) return why;
     return turned_away(who);
 }

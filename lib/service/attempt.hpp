@@ -39,8 +39,6 @@ struct enrollee {
     std::string upn;              // empty where there is none
     std::string entra_device_id;  // of the token; empty where it says none
     std::string sign_in;          // federated: what the token is called in the store; used up by an enrollment
-    // Graph knows this user: groups and account can be asked for.
-    bool of_entra() const { return what == kind::user || what == kind::federated; }
 };
 
 }  // namespace mdmd::service

@@ -135,7 +135,7 @@ http::response terms_of_use::show(http::request const& r) {
         .language = text.language,
         .look = look.look,
         .expires = context_.time.now() + form_lifetime};
-    context_.db.write([&](store::connection& db) { trouble_.begin(db, "shown", asking, context_.time.now()); });
+    trouble_.begin("shown", asking);
     log::info("Terms of Use shown", {{"user_id", who->user_id}, {"ownership", std::string(name(query->owner))},
                                         {"text", text.version}, {"language", text.language}});
     return terms::page(look, state, terms::seal(state, context_.form_key()), text,

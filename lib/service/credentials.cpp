@@ -18,10 +18,13 @@ refusal refusal_for(errc code) {
     }
 }
 
-// Whom a package stands for that joins many computers: a user that Windows Configuration Designer made for it.
-bool is_package(std::string_view upn) {
+// Whom a package stands for that joins many computers: a user that Windows Configuration Designer made for it, under
+// the name package_{GUID}@{domain}. A preferred name, which its owner may choose, is none.
+bool is_package(entra::identity const& who) {
     constexpr std::string_view prefix = "package_";
-    return iequals(upn.substr(0, prefix.size()), prefix);
+    auto const name = std::string_view(who.upn).substr(0, who.upn.find('@'));
+    return who.upn_is_certain && name.size() > prefix.size() && iequals(name.substr(0, prefix.size()), prefix) &&
+           is_guid(name.substr(prefix.size()));
 }
 
 template <class... F> struct overloaded : F... { using F::operator()...; };
@@ -56,9 +59,9 @@ outcome<enrollee> credentials::of_entra(std::string_view jwt, attempt& who) {
     who.user_id = got->user_id;
     who.upn = got->upn;
     who.entra_device_id = got->device_id;
-    return enrollee{.what = got->user_id.empty()   ? enrollee::kind::device
-                            : is_package(got->upn) ? enrollee::kind::bulk
-                                                   : enrollee::kind::user,
+    return enrollee{.what = got->user_id.empty() ? enrollee::kind::device
+                            : is_package(*got)   ? enrollee::kind::bulk
+                                                 : enrollee::kind::user,
         .user_id = got->user_id,
         .upn = got->upn,
         .entra_device_id = got->device_id,

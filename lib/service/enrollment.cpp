@@ -47,25 +47,29 @@ std::string limited(std::string_view s) { return cut_utf8(s, field_limit); }
 // own sign-in page have no such page on their way. [enrollment A.7]
 bool saw_terms(enrollee const& who) { return who.what == enrollee::kind::user; }
 
-// Records of a device that this enrollment takes the place of, or why it may not.
+// Records that this enrollment takes the place of, or why it may not: those of the same computer (HWDevID) or of the
+// same device of Entra's, which must be the same user's. The token of a device itself proves which one it is, whoever
+// enrolled it before.
 outcome<std::vector<store::device>> replaced_by(
     store::connection& db, store::device const& device, enrollee const& who) {
     std::vector<store::device> old;
-    if (!device.hardware_id.empty())
-        for (auto& known : store::find_enrolled_hardware(db, device.hardware_id)) {
-            // A token of the device itself proves that it is the same one, whoever enrolled it.
-            bool const itself = who.what == enrollee::kind::device && known.entra_device_id == device.entra_device_id;
-            if (known.user_id != device.user_id && !itself)
-                return failure{refusal::authorization,
-                    fmt::format("the computer (HWDevID) is enrolled as device {} by another user", known.id),
-                    "this computer is enrolled by another user: an administrator must delete that record first",
-                    "enrollmentRestrictionsEnforced"};
-            old.push_back(std::move(known));
-        }
+    if (!device.hardware_id.empty()) old = store::find_enrolled_hardware(db, device.hardware_id);
     if (!device.entra_device_id.empty())
         for (auto& known : store::find_enrolled_entra(db, device.entra_device_id))
             if (std::none_of(old.begin(), old.end(), [&](auto const& o) { return o.id == known.id; }))
                 old.push_back(std::move(known));
+    for (auto const& known : old) {
+        bool const same_user = !device.user_id.empty() && known.user_id == device.user_id;
+        bool const itself = who.what == enrollee::kind::device && known.entra_device_id == device.entra_device_id;
+        // A package stands for all the computers it joins.
+        bool const other_of_package =
+            who.what == enrollee::kind::bulk && known.entra_device_id != device.entra_device_id;
+        if (itself || (same_user && !other_of_package)) continue;
+        return failure{refusal::authorization,
+            fmt::format("the computer is enrolled as device {} by another user", known.id),
+            "this computer is enrolled by another user: an administrator must delete that record first",
+            "enrollmentRestrictionsEnforced"};
+    }
     return old;
 }
 
@@ -112,7 +116,16 @@ http::response enrollment::policies(http::request const& r) {
     auto const request = enroll::parse_policies_request(r.body);
     if (!request) return trouble_.refuse_unreadable(op, request.error(), who, r);
     who.message_id = request->message_id;
+    // The address is the one that the discovery gave, with what the client said of itself.
+    auto const query = parse_query(r.query);
+    who.os_version = limited(find_parameter(query, "OSVersion").value_or(""));
+    who.os_edition = limited(find_parameter(query, "OSEdition").value_or(""));
+    if (std::holds_alternative<enroll::username_token>(request->who) ||
+        std::holds_alternative<enroll::user_token>(request->who))
+        who.enrollment_type = "userEnrollment";
     return trouble_.guarded(op, who, [&] {
+        if (auto flow_of_sign_in = credentials_.flow_of(request->who); !flow_of_sign_in.empty())
+            who.correlation_id = std::move(flow_of_sign_in);
         // A device that renews has no credential but its certificate. What it gets is no secret.
         if (!renewal_.renewing(r, request->who))
             if (auto const user = credentials_.identify(request->who, who); !user)
@@ -242,6 +255,7 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
             store::set_device_state(db, old.id, "replaced");
             store::revoke_certificates(db, old.id, now);
             store::cancel_commands(db, old.id, now);
+            store::end_attempts_of(db, old.id);
             if (old.entra_device_id != device.entra_device_id) report_unmanaged(db, old, now);
         }
         // What was still to be told of this device of Entra's under an older record is overtaken.

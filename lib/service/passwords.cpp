@@ -17,8 +17,8 @@ constexpr auto window = 15min;
 constexpr int most_of_pair = 10, most_of_address = 30, most_of_user = 300;
 constexpr std::size_t most_remembered = 10'000;
 constexpr auto remembered_for = 5min;
-constexpr int most_waiting = 16;  // half of the workers there are at least
-constexpr auto patience = 5s;
+constexpr int most_waiting = 24;  // of the 32 workers that there are at least
+constexpr auto patience = 20s;
 constexpr std::size_t longest_name = 256;  // as config reads them
 
 // For its cost of 10, where there is no user to take one from.
@@ -113,8 +113,11 @@ result<std::string> passwords::check(std::string_view typed, secret const& passw
     turn const mine(*this);
     if (!mine.taken()) return fail(errc::unavailable, "too many passwords are being checked at once");
     {
-        // A try is counted before it is made: of many at once no more than those allowed are made.
         std::scoped_lock const lock(mutex_);
+        // Of many at once with the same name and password the first computes for all.
+        if (auto const known = remembered_.find(seal); user && known != remembered_.end() && known->second > now)
+            return user->name;
+        // A try is counted before it is made: of many at once no more than those allowed are made.
         if (exhausted(pair, from, to)) return too_often();
         for (auto const* key : {&pair, &from, &to}) tries_.count(*key, now);
     }
@@ -125,6 +128,9 @@ result<std::string> passwords::check(std::string_view typed, secret const& passw
     bool const same = is_password(password, user                     ? user->hash
                                             : dearest != users.end() ? dearest->hash
                                                                      : secret(std::string(nobodys_hash)));
+    // Who has a cheaper hash than others must not be known by the time that an answer takes.
+    if (user && !same && user->hash.reveal().substr(4, 2) != dearest->hash.reveal().substr(4, 2))
+        static_cast<void>(is_password(password, dearest->hash));
     if (!user || !same) return fail(errc::unauthenticated, user ? "the password is wrong" : "there is no such user");
     std::scoped_lock const lock(mutex_);
     tries_.forget(pair);

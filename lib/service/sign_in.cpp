@@ -205,19 +205,19 @@ http::response sign_in::exchange(http::request const& r, sign_in_state const& st
         return terms::not_signed_in_page(look, why, reference);
     };
     auto const place = place_of(r.peer_address);
+    char const* too_many = nullptr;
     {
         std::scoped_lock const lock(mutex_);
-        auto const* const too_many = wrong_codes_.counted(place, context_.time.now()) >= most_wrong_codes
-                                         ? "too many wrong codes of this address"
-                                     : exchanging_ >= most_exchanging ? "too many sign-ins end at once"
-                                                                      : nullptr;
-        if (too_many) {
-            log::warning("sign-in refused", {{"reason", too_many}, {"address", r.peer_address}});
-            return terms::not_signed_in_page(look, terms::not_signed_in_because::unavailable, {});
+        too_many = wrong_codes_.counted(place, context_.time.now()) >= most_wrong_codes
+                       ? "too many wrong codes of this address"
+                   : exchanging_ >= most_exchanging ? "too many sign-ins end at once"
+                                                    : nullptr;
+        if (!too_many) {
+            ++exchanging_;
+            wrong_codes_.count(place, context_.time.now());  // until it turns out to be a good one
         }
-        ++exchanging_;
-        wrong_codes_.count(place, context_.time.now());  // until it turns out to be a good one
     }
+    if (too_many) return failed(terms::not_signed_in_because::unavailable, "authentication", too_many, {});
     struct place_taken {
         sign_in& owner;
         ~place_taken() {
@@ -233,14 +233,22 @@ http::response sign_in::exchange(http::request const& r, sign_in_state const& st
         redirect_uri(settings), verifier_of(state.id, key), context_.time.now());
     auto answer = request ? context_.call(*request) : result<http::response>(request.error());
     if (request) wipe(request->body);
-    if (!answer)
+    // Only what Entra says of the code itself counts against the address.
+    auto const no_guess = [&] {
+        std::scoped_lock const lock(mutex_);
+        wrong_codes_.uncount(place);
+    };
+    if (!answer) {
+        no_guess();
         return failed(terms::not_signed_in_because::unavailable, "unknown",
             "Entra could not be asked to confirm the sign-in: " + answer.error().detail, {});
+    }
     auto const parsed = entra::parse_code_answer(*answer, context_.time.now());
     wipe(answer->body);
     if (!parsed.id_token) {
         auto const& why = parsed.refusal;
         bool const later = why.http_status == 429 || why.http_status >= 500;
+        if (later || why.credential_is_wrong) no_guess();
         return failed(later ? terms::not_signed_in_because::unavailable : terms::not_signed_in_because::refused,
             later || why.credential_is_wrong ? "unknown" : "authentication",
             fmt::format("Entra did not confirm the sign-in: {}. {}", why.summary(), why.remedy),
@@ -249,13 +257,11 @@ http::response sign_in::exchange(http::request const& r, sign_in_state const& st
     auto const user = keys_.verify_id_token(parsed.id_token->reveal(), nonce_of(state.id, key));
     if (!user) {
         bool const later = user.error().code == errc::unavailable;
+        if (later) no_guess();
         return failed(later ? terms::not_signed_in_because::unavailable : terms::not_signed_in_because::refused,
             later ? "unknown" : "authentication", "Entra's ID token was refused: " + user.error().detail, {});
     }
-    {
-        std::scoped_lock const lock(mutex_);
-        wrong_codes_.uncount(place);
-    }
+    no_guess();
     who.user_id = user->user_id;
     who.upn = user->upn;
     auto const token = base64url(random_bytes(32));

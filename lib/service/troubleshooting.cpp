@@ -5,6 +5,7 @@
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "enroll/explain.hpp"
+#include "service/tries.hpp"
 #include "xml/document.hpp"
 
 namespace mdmd::service {
@@ -85,35 +86,48 @@ std::string correlation_of(http::request const& r) {
     return r.id;
 }
 
-bool troubleshooting::may_keep_event(bool anonymous) {
+// Whoever does not show to be a user shares little room, and has less of it at one address; each user has some of his
+// own.
+bool troubleshooting::may_keep_event(attempt const& who) {
     constexpr auto window = 10s;
-    constexpr int most_of_users = 100;
-    constexpr int most_of_strangers = 20;
+    constexpr int most_of_users = 2'000, most_of_user = 100, most_of_strangers = 100, most_of_address = 20;
     std::scoped_lock const lock(mutex_);
     auto const now = context_.time.now();
     if (now - window_ >= window || now < window_) {
+        if (left_out_ > 0)
+            log::warning("too many enrollments failed at once: the log has all of them, the events do not",
+                {{"left_out", std::to_string(left_out_)}});
         window_ = now;
-        of_users_ = of_strangers_ = 0;
+        counted_.clear();
+        left_out_ = 0;
     }
-    return anonymous ? ++of_strangers_ <= most_of_strangers : ++of_users_ <= most_of_users;
+    // What is over the limit of all is not counted apart, so that the counts are bounded.
+    bool const stranger = who.user_id.empty();
+    bool const fits = stranger
+                          ? ++counted_["strangers"] <= most_of_strangers &&
+                                ++counted_["at " + place_of(who.address)] <= most_of_address
+                          : ++counted_["users"] <= most_of_users && ++counted_["user " + who.user_id] <= most_of_user;
+    if (!fits) ++left_out_;
+    return fits;
 }
 
 void troubleshooting::record(attempt const& who, trouble const& what) {
     log::warning("enrollment failed", {{"reason", what.reason}, {"category", what.category}, {"user_id", who.user_id},
                                           {"managed_device_id", who.device_id}});
-    if (!may_keep_event(who.user_id.empty())) return;
+    bool const kept = may_keep_event(who);
+    if (!kept && who.user_id.empty()) return;
     auto event = event_of(who, what, context_.time.now());
     try {
         // The client is not kept waiting for a store that just did not answer.
         if (!context_.db.healthy()) throw std::runtime_error("the store does not write");
         context_.db.write([&](store::connection& db) {
-            store::add_event(db, event);
+            if (kept) store::add_event(db, event);
             end(db, who);
         });
     } catch (std::exception const& e) {
         log::error("a troubleshooting event waits for the store", {{"reason", e.what()}});
         std::scoped_lock const lock(mutex_);
-        if (waiting_.size() < most_waiting) waiting_.push_back(std::move(event));
+        if (kept && waiting_.size() < most_waiting) waiting_.push_back(std::move(event));
     }
 }
 
@@ -166,6 +180,15 @@ void troubleshooting::begin(store::connection& db, std::string_view stage, attem
             .enrollment_type = who.enrollment_type,
             .due = now + context_.config()->settings.enrollment.abandon_after},
         attempts_of_user);
+}
+
+void troubleshooting::begin(std::string_view stage, attempt const& who) const {
+    if (!context_.db.healthy()) return;
+    try {
+        context_.db.write([&](store::connection& db) { begin(db, stage, who, context_.time.now()); });
+    } catch (std::exception const& e) {
+        log::error("an attempt to enroll could not be kept in mind", {{"reason", e.what()}});
+    }
 }
 
 void troubleshooting::end(store::connection& db, attempt const& who) {
@@ -229,17 +252,27 @@ void troubleshooting::tick() {
 }
 
 void troubleshooting::keep_waiting() {
+    {
+        std::scoped_lock const lock(mutex_);
+        if (waiting_.empty()) return;
+    }
+    if (!context_.db.probe()) return;
     std::deque<store::event> all;
     {
         std::scoped_lock const lock(mutex_);
-        if (waiting_.empty() || !context_.db.probe()) return;
         all.swap(waiting_);
     }
-    context_.db.write([&](store::connection& db) {
-        // A write whose outcome was not known may have been made.
-        for (auto const& e : all)
-            if (!store::find_event(db, e.id)) store::add_event(db, e);
-    });
+    try {
+        context_.db.write([&](store::connection& db) {
+            // A write whose outcome was not known may have been made.
+            for (auto const& e : all)
+                if (!store::find_event(db, e.id)) store::add_event(db, e);
+        });
+    } catch (...) {
+        std::scoped_lock const lock(mutex_);
+        waiting_.insert(waiting_.begin(), std::make_move_iterator(all.begin()), std::make_move_iterator(all.end()));
+        throw;
+    }
 }
 
 void troubleshooting::trim() {

@@ -3,6 +3,7 @@
 #pragma once
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 
 #include "service/attempt.hpp"
@@ -41,6 +42,8 @@ public:
     // The Terms of Use are in front of the user ("shown") or were accepted ("accepted"); the device has a certificate
     // ("issued"). Silent for enrollment.abandon_after from then on, it has failed.
     void begin(store::connection&, std::string_view stage, attempt const&, time_point now) const;
+    // The same in a write of its own. Never throws: nobody is sent away for it.
+    void begin(std::string_view stage, attempt const&) const;
     // It came to an end, good or bad.
     static void end(store::connection&, attempt const&);
     // Its first session: it has enrolled.
@@ -53,7 +56,7 @@ public:
     void tick();
 
 private:
-    bool may_keep_event(bool anonymous);
+    bool may_keep_event(attempt const&);
     void keep_waiting();  // events that the store did not take
     void trim();
 
@@ -62,7 +65,8 @@ private:
     // Events are counted by windows of time, so that strangers can neither wear out the disk nor crowd out what
     // happens to users.
     time_point window_{};
-    int of_users_ = 0, of_strangers_ = 0;
+    std::map<std::string, int> counted_;  // by whom, in this window
+    int left_out_ = 0;
     time_point trimmed_{};
     std::deque<store::event> waiting_;  // for the store to work again
 };
