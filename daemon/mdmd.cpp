@@ -105,7 +105,7 @@ public:
         }
         auto const admin_tls =
             s.admin.certificate_pem.empty() ? nullptr : http::make_tls(daemon::admin_identity(s)).value();
-        listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_)}});
+        listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_), true}});
         server_.listen_unix(s.admin.socket, 0660,
             daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now(), [] { ::kill(::getpid(), SIGHUP); }}));
         // Before a new authority issues its first certificate, the listeners know it.

@@ -136,6 +136,8 @@ TEST_CASE("the authority's files and credentials are read, each from one place",
     CHECK_THAT(in.problems("authority: {certificate_file: a.crt}\n"),
         Catch::Contains("authority.key_file: expected the private key of authority.certificate_file"));
     CHECK_THAT(in.problems("authority: {key_file: a.key}\n"), Catch::Contains("authority.certificate_file: expected"));
+    in.files.write("long", std::string(600, 'x') + "\n");
+    CHECK_THAT(in.problems("authority: {passphrase_file: long}\n"), Catch::Contains("at most 512 bytes, got 600"));
     in.files.write("credentials/authority-passphrase", "other S3cret\n");
     in.files.write("credentials/authority-key", block("PRIVATE KEY", "S3cret=="));
     in.env.credentials_directory = in.files.path() / "credentials";

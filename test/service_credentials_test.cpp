@@ -57,7 +57,7 @@ TEST_CASE_METHOD(
         CHECK(identify(jwt({{"upn", upn}}))->what == enrollee::kind::user);
     auto const preferred = tenant->token(time.now(),
         {{"upn", nullptr}, {"preferred_username", "package_0d1e2f3a-1111-2222-3333-444455556666@evil.example"}}, true);
-    auto const guest = identify(preferred);
+    auto const guest = identify(enroll::entra_token{secret(preferred)});
     REQUIRE(guest.has_value());
     CHECK(guest->what == enrollee::kind::user);
     CHECK(identify(jwt({{"upn", "mypackage_x@contoso.com"}}))->what == enrollee::kind::user);

@@ -125,7 +125,6 @@ TEST_CASE_METHOD(sign_in_fixture, "the user is sent to Entra, and comes back to 
     CHECK(who->what == service::enrollee::kind::federated);
     CHECK(who->user_id == user_id);
     CHECK(who->upn == "user@contoso.com");
-    CHECK(who->of_entra());
 }
 
 TEST_CASE_METHOD(sign_in_fixture, "each sign-in has a state, a nonce, a verifier and a token of its own",

@@ -87,6 +87,23 @@ TEST_CASE_METHOD(fixture, "a reader cannot write", "[store][security]") {
     CHECK(db.read([](store::connection& c) { return store::get_meta(c, "a"); }) == std::nullopt);
 }
 
+TEST_CASE("what was overwritten or removed is in no file of the store any more", "[store][security]") {
+    test::scratch const folder;
+    auto const file = folder.path() / "mdmd.db";
+    store::database db(store::sqlite_engine(file));
+    std::string const old(3000, 'K');
+    db.write([&](store::connection& c) { store::set_meta(c, "key", old); });
+    db.write([&](store::connection& c) { store::set_meta(c, "gone", old); });
+    db.forget_history();
+    db.write([](store::connection& c) {
+        store::set_meta(c, "key", "new");
+        c.execute("DELETE FROM meta WHERE name = 'gone'");
+    });
+    db.forget_history();
+    for (auto const& part : std::filesystem::directory_iterator(folder.path()))
+        CHECK(test::read_file(part.path()).find("KKKKKKKKKK") == std::string::npos);
+}
+
 TEST_CASE("acknowledged writes are there when the file is opened again", "[store]") {
     test::scratch const folder;
     auto const file = folder.path() / "mdmd.db";

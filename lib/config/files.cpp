@@ -221,7 +221,11 @@ result<secret> read_private_key(std::filesystem::path const& file) {
 result<secret> read_passphrase(std::filesystem::path const& file) {
     auto read = read_file(file, readers::owner_and_group);
     if (!read) return read.error();
+    constexpr std::size_t longest = 512;  // OpenSSL opens keys with no more than 1024
     auto line = only_line(secret(std::move(read).value()));
+    if (line.reveal().size() > longest)
+        return fail(errc::malformed, fmt::format("expected a passphrase of at most {} bytes, got {} in '{}'", longest,
+                                         line.reveal().size(), printable(file.string())));
     if (!line.empty() && line.reveal().find('\n') == std::string_view::npos) return line;
     return fail(errc::malformed, fmt::format("expected one line with a passphrase, got {}'{}'",
                                      line.empty() ? "the empty file " : "several in ", printable(file.string())));

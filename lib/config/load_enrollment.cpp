@@ -143,6 +143,9 @@ void read_enrollment(section s, context const& in, settings& into) {
         s.report(window, fmt::format("expected less than enrollment.certificate_validity ({}), got {}{}",
                              format_duration(e.certificate_validity), format_duration(e.renewal_window),
                              !window && e.renewal_window == before ? ", the default" : ""));
+    if (window && e.renewal_window < std::chrono::days(1) && e.certificate_validity > std::chrono::days(2))
+        s.out().warn(window.at, window.key,
+            "Windows asks for a renewal in whole days before the end, and is refused until the window opens: use 1d or more");
     s.done();
 }
 

@@ -94,7 +94,10 @@ std::optional<time_point> parse_rfc3339(std::string_view s) {
         if (west) offset = -offset;
     }
     if (!s.empty()) return std::nullopt;
-    return time_point(*d) + hours(*h) + minutes(*m) + seconds(*sec) + fraction - offset;
+    // By its offset a time may fall out of the years that RFC 3339 can write.
+    auto const t = time_point(*d) + hours(*h) + minutes(*m) + seconds(*sec) + fraction - offset;
+    constexpr auto begin = time_point(sys_days(year(0) / 1 / 1)), end = time_point(sys_days(year(10'000) / 1 / 1));
+    return t >= begin && t < end ? std::optional(t) : std::nullopt;
 }
 
 std::optional<seconds> parse_duration(std::string_view s) {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -44,14 +43,13 @@ public:
     [[nodiscard]] result<void> revoke(std::string_view name);
 
     // Whose request it is, by its `Authorization: Bearer`. Wrong tokens are counted by the address they come from:
-    // after 30 in a minute no other is looked at until that minute is over, but for those that were good before.
+    // after 30 in a minute more are answered with too_large until that minute is over. A good one is always let in.
     [[nodiscard]] std::variant<api_caller, api_refusal> caller(http::request const&);
 
 private:
     struct visitor {
         time_point since{};  // when its minute began
         int wrong = 0;
-        std::set<std::string> good{};  // digests of tokens that it has shown, of this minute or before
     };
     std::variant<api_caller, api_refusal> local(std::string const& digest);
     std::variant<api_caller, api_refusal> entra(std::string_view token);

@@ -137,6 +137,7 @@ result<device_authority::state> device_authority::load(wishes const& w, wishes c
         store::add_authority(c, part_of("root", "external", external->root, external->root, {}, now));
         store::add_authority(c, part_of("issuing", "external", external->issuing, external->root, {}, now));
     });
+    if (!sealed_anew.empty()) db_.forget_history();
     if (!sealed_anew.empty())
         log::info("the device authority's private keys are encrypted by authority.passphrase_file");
 
@@ -203,16 +204,24 @@ device_authority::issued device_authority::issue(
 }
 
 std::optional<generation> device_authority::issuer_of(crypto::certificate const& device) const {
+    // An authority of another's may be certified anew for the same key: of those the one that is good for longest.
     auto const s = now_used();
+    auto const now = time_.now();
+    auto const rank = [&](generation const& g) {
+        return g.issuing.fingerprint() == s->current.issuing.fingerprint() ? 2 : has_ended(g, now) ? 0 : 1;
+    };
+    generation const* best = nullptr;
     for (auto const& g : s->generations)
-        if (service::issued(g, device)) return g;
-    return std::nullopt;
+        if (service::issued(g, device) && (!best || rank(g) >= rank(*best))) best = &g;
+    return best ? std::optional(*best) : std::nullopt;
 }
 
 result<void> device_authority::check(crypto::certificate const& device, time_point now) const {
-    auto const g = issuer_of(device);
-    if (!g) return fail(errc::unauthenticated, "device certificate: not issued by the device authority");
-    return crypto::check_device_certificate(g->root, g->issuing, device, now);
+    auto const s = now_used();
+    result<void> checked = fail(errc::unauthenticated, "device certificate: not issued by the device authority");
+    for (auto g = s->generations.rbegin(); g != s->generations.rend() && !checked; ++g)
+        if (service::issued(*g, device)) checked = crypto::check_device_certificate(g->root, g->issuing, device, now);
+    return checked;
 }
 
 std::string device_authority::client_authorities_pem() const {
@@ -285,6 +294,7 @@ result<generation> device_authority::rollover() {
         store::set_authority_key(c, before->current.issuing.fingerprint(), {});
         store::add_authority(c, part);
     });
+    db_.forget_history();
     state next{{root, made.issuing, made.issuing_key}, true, before->generations};
     next.generations.push_back({root, made.issuing, true, now});
     publish(std::move(next));

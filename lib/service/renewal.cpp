@@ -47,8 +47,8 @@ std::optional<renewal::holder> renewal::holder_of(std::string_view fingerprint) 
 bool renewal::renewing(http::request const& r, enroll::credential const& credential) const {
     if (auto const* const name = std::get_if<enroll::username_token>(&credential)) return name->password.empty();
     if (!std::holds_alternative<enroll::no_credential>(credential) || r.peer_certificate.empty()) return false;
-    auto const whose = holder_of(hex(crypto::sha256(r.peer_certificate)));
-    return whose && !refused(whose->certificate, whose->device, context_.time.now());
+    // Good or not: why it cannot be renewed is told where it asks for that.
+    return holder_of(hex(crypto::sha256(r.peer_certificate))).has_value();
 }
 
 outcome<std::string> renewal::renew(enroll::token_request const& request, http::request const& r, attempt& who) {
@@ -142,8 +142,10 @@ outcome<std::string> renewal::renew(enroll::token_request const& request, http::
     auto const chain = context_.authorities().issuer_of(certificate);
     auto const had = context_.authorities().issuer_of(signer);
     if (!chain) throw crypto::crypto_error("the issuer of a certificate of ours is not known");
-    if (!had || had->issuing.fingerprint() != chain->issuing.fingerprint()) out.issuing = chain->issuing;
-    if (!had || had->root.fingerprint() != chain->root.fingerprint()) out.root = chain->root;
+    // What came since may have the name and the key of what the device has.
+    bool const newer = chain->created > signer.not_before();
+    if (!had || newer || had->issuing.fingerprint() != chain->issuing.fingerprint()) out.issuing = chain->issuing;
+    if (!had || newer || had->root.fingerprint() != chain->root.fingerprint()) out.root = chain->root;
     return enroll::renewal_document(out);
 }
 

@@ -36,6 +36,16 @@ char const* name(enroll::operation op) {
 
 std::optional<std::string> known(std::string const& s) { return s.empty() ? std::nullopt : std::optional(s); }
 
+attempt attempt_of(store::attempt const& a) {
+    return {.correlation_id = a.id,
+        .device_id = a.device_id,
+        .os_version = a.os_version,
+        .user_id = a.user_id,
+        .upn = a.upn,
+        .entra_device_id = a.entra_device_id,
+        .enrollment_type = a.enrollment_type};
+}
+
 // Everything Graph's type has: what an administrator who reads only the event needs to go on.
 store::event event_of(attempt const& who, trouble const& what, time_point now) {
     json::array more;
@@ -200,7 +210,15 @@ void troubleshooting::has_come(store::connection& db, std::string_view device_id
 }
 
 void troubleshooting::lost(http::request const& head, bool answering) {
-    attempt const who{.correlation_id = correlation_of(head), .address = head.peer_address};
+    attempt who{.correlation_id = correlation_of(head)};
+    try {
+        if (auto const known =
+                context_.db.read([&](store::connection& db) { return store::find_attempt(db, who.correlation_id); }))
+            who = attempt_of(*known);
+    } catch (store::store_error const& e) {
+        log::warning("whose attempt it was is not known", {{"reason", e.what()}});
+    }
+    who.address = head.peer_address;
     log::scope const flow("client_request_id", who.correlation_id);
     record(who, {.category = "clientDisconnected",
                     .reason = fmt::format("MENROLL_E_CONNECTIVITY (0x80180010): the client was gone before {} of {}",
@@ -217,13 +235,7 @@ void troubleshooting::tick() {
         auto const over = context_.db.write([&](store::connection& db) {
             auto due = store::take_due_attempts(db, now, most_at_once);
             for (auto const& a : due) {
-                attempt const who{.correlation_id = a.id,
-                    .device_id = a.device_id,
-                    .os_version = a.os_version,
-                    .user_id = a.user_id,
-                    .upn = a.upn,
-                    .entra_device_id = a.entra_device_id,
-                    .enrollment_type = a.enrollment_type};
+                auto const who = attempt_of(a);
                 bool const issued = a.stage == "issued";
                 store::add_event(
                     db, event_of(who,

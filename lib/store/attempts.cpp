@@ -26,15 +26,30 @@ bool any_due_attempt(connection& db, time_point now) {
     return db.query("SELECT 1 FROM attempt WHERE due <= $1 LIMIT 1", {now})->next();
 }
 
-std::vector<attempt> take_due_attempts(connection& db, time_point now, std::int64_t most) {
-    std::vector<attempt> due;
-    for (auto const r =
-             db.query("SELECT id, user_id, stage, upn, entra_device_id, os_version, device_id, enrollment_type, due "
-                      "FROM attempt WHERE due <= $1 ORDER BY due, id LIMIT $2",
-                 {now, most});
-         r->next();)
-        due.push_back({r->text(0), r->text(1), r->text(2), r->text(3), r->text(4), r->text(5), r->text(6), r->text(7),
+namespace {
+
+constexpr std::string_view columns =
+    "id, user_id, stage, upn, entra_device_id, os_version, device_id, enrollment_type, due";
+
+std::vector<attempt> attempts_where(
+    connection& db, std::string_view condition, std::initializer_list<parameter> values) {
+    std::vector<attempt> all;
+    auto const sql = "SELECT " + std::string(columns) + " FROM attempt WHERE " + std::string(condition);
+    for (auto const r = db.query(sql, values); r->next();)
+        all.push_back({r->text(0), r->text(1), r->text(2), r->text(3), r->text(4), r->text(5), r->text(6), r->text(7),
             r->time(8)});
+    return all;
+}
+
+}  // namespace
+
+std::optional<attempt> find_attempt(connection& db, std::string_view id) {
+    auto all = attempts_where(db, "id = $1", {id});
+    return all.size() == 1 ? std::optional(std::move(all.front())) : std::nullopt;
+}
+
+std::vector<attempt> take_due_attempts(connection& db, time_point now, std::int64_t most) {
+    auto due = attempts_where(db, "due <= $1 ORDER BY due, id LIMIT $2", {now, most});
     for (auto const& a : due) end_attempt(db, a.id, a.user_id);
     return due;
 }

@@ -1,5 +1,6 @@
 // The repository of enrollments that have begun and not come to an end: what is silent for too long has failed.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct attempt {
 // Use: the first to be due go.
 void put_attempt(connection&, attempt const&, std::int64_t most);
 void end_attempt(connection&, std::string_view id, std::string_view user_id);
+// The one attempt of that id, whoever makes it; none where there are several.
+std::optional<attempt> find_attempt(connection&, std::string_view id);
 void end_attempts_of(connection&, std::string_view device_id);
 bool any_due_attempt(connection&, time_point now);
 // Those that are due, the first of them first, at most `most`. They are over.

@@ -1,5 +1,7 @@
 #include "store/database.hpp"
 
+#include "core/log.hpp"
+
 #include <utility>
 
 namespace mdmd::store {
@@ -93,6 +95,14 @@ void database::commit_batch(std::deque<job>& batch) {
             j.done.set_exception(e);
         else
             j.done.set_value();
+    }
+}
+
+void database::forget_history() {
+    try {
+        engine_->forget_history();
+    } catch (std::exception const& e) {
+        log::warning("replaced keys may still be in the database's files until it is closed", {{"reason", e.what()}});
     }
 }
 

@@ -22,6 +22,8 @@ class engine {
 public:
     virtual ~engine() = default;
     virtual std::unique_ptr<connection> connect(bool read_only) = 0;
+    // What was overwritten or removed is in the engine's files no more, as far as that can be had now.
+    virtual void forget_history() = 0;
     virtual void migrate() = 0;  // brings the schema to this program's version; refuses a newer one
 };
 std::unique_ptr<engine> sqlite_engine(std::filesystem::path const& file);
@@ -58,6 +60,8 @@ public:
     bool healthy() const;
     // Writes something trivial, to find out whether writing works (again). Never throws.
     bool probe();
+    // Keys that were replaced are gone from the disk, not only from the tables. Never throws: what fails is logged.
+    void forget_history();
 
 private:
     struct job {

@@ -80,7 +80,9 @@ public:
         sqlite3_db_config(raw, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
         sqlite3_db_config(raw, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
         sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-        script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL");
+        script(
+            "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; "
+            "PRAGMA secure_delete = ON");
         if (!read_only) script("PRAGMA journal_mode = WAL");
     }
 
@@ -155,6 +157,14 @@ public:
 
     std::unique_ptr<connection> connect(bool read_only) override {
         return std::make_unique<sqlite_connection>(file_, read_only);
+    }
+
+    void forget_history() override {
+        // What is overwritten stays in the write-ahead log until that is emptied; in the database itself secure_delete
+        // has it overwritten.
+        auto const db = connect(false);
+        auto const done = db->query("PRAGMA wal_checkpoint(TRUNCATE)");
+        if (done->next() && done->flag(0)) throw store_error(SQLITE_BUSY, "the write-ahead log is in use");
     }
 
     void migrate() override {
