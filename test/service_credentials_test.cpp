@@ -56,7 +56,7 @@ TEST_CASE_METHOD(
     for (auto const* upn : {"package_x@contoso.com", "package_@contoso.com", "package_"})
         CHECK(identify(jwt({{"upn", upn}}))->what == enrollee::kind::user);
     auto const preferred = tenant->token(time.now(),
-        {{"upn", nullptr}, {"preferred_username", "package_0d1e2f3a-1111-2222-3333-444455556666@evil.example"}}, true);
+        {{"upn", ""}, {"preferred_username", "package_0d1e2f3a-1111-2222-3333-444455556666@evil.example"}}, true);
     auto const guest = identify(enroll::entra_token{secret(preferred)});
     REQUIRE(guest.has_value());
     CHECK(guest->what == enrollee::kind::user);

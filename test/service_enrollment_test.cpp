@@ -176,14 +176,11 @@ TEST_CASE_METHOD(appliance_fixture,
     "an enrollment refused at the cap changes nothing: the same request succeeds when there is room",
     "[service][security]") {
     auto const first = certificate_of(enroll({.blob = accept_terms(true), .token = device_token()}));
-    json::object const other{{"oid", "0d000000-0000-0000-0000-000000000002"}, {"deviceid", entra_device}};
     config.settings.enrollment.max_devices_per_user = 0;
     reconfigure();
-    // Another user, at the cap, brings the same device of Entra's.
-    enrollment const e{.blob = accept_terms(true, other),
-        .token = tenant->token(time.now(), other),
-        .csr = rsa_key().request(),
-        .hardware = "HW2"};
+    // The user, at the cap, brings the same device of Entra's.
+    enrollment const e{
+        .blob = accept_terms(true), .token = device_token(), .csr = rsa_key().request(), .hardware = "HW2"};
     CHECK_THAT(enroll(e).body, Catch::Contains("DeviceCapReached"));
     auto const all = service::devices(*appliance);
     REQUIRE(all.size() == 1);
@@ -341,8 +338,7 @@ TEST_CASE_METHOD(appliance_fixture, "a device's own token replaces its own recor
     config.settings.enrollment.allowed_types.insert(config::enrollment_type::device_token);
     reconfigure();
     auto const by = [&](char const* device) {
-        auto const token = tenant->token(time.now(),
-            {{"oid", nullptr}, {"upn", nullptr}, {"scp", nullptr}, {"idtyp", "device"}, {"deviceid", device}});
+        auto const token = tenant->token(time.now(), {{"idtyp", "device"}, {"upn", ""}, {"deviceid", device}});
         return enroll({.token = token, .csr = rsa_key().request()});
     };
     CHECK(by("de000000-0000-0000-0000-000000000001").status == 200);

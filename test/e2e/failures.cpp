@@ -60,8 +60,17 @@ struct refused_enrollment {
 
 // Settings that are laid over the world's, taken by a reload.
 void use(e2e::world& w, e2e::settings s) {
+    auto const taken = [&] {
+        auto const log = w.app->log();
+        int times = 0;
+        for (auto at = log.find("configuration taken"); at != log.npos; at = log.find("configuration taken", at + 1))
+            ++times;
+        return times;
+    };
+    auto const before = taken();
     w.app->configure(s);
     w.app->reload();
+    REQUIRE(e2e::becomes_true(10s, [&] { return taken() > before; }));
 }
 
 sim::join_report join(e2e::world& w, sim::join_options const& o) { return sim::device(w.device(new_guid())).join(o); }
