@@ -32,12 +32,12 @@ std::string enrollment_type_of(enroll::token_request const& r) {
     return "userEnrollment";
 }
 
-// What the token itself proves goes before what the request says.
-std::string enrollment_type_of(enroll::token_request const& r, enrollee const& who) {
+// What the token itself proves; nullptr where it leaves that to the request.
+char const* enrollment_type_of(enrollee const& who) {
     switch (who.what) {
         case enrollee::kind::bulk: return "windowsBulkAzureDomainJoin";
         case enrollee::kind::device: return "windowsAzureADJoinUsingDeviceAuth";
-        default: return enrollment_type_of(r);
+        default: return nullptr;
     }
 }
 
@@ -127,9 +127,15 @@ http::response enrollment::policies(http::request const& r) {
         if (auto flow_of_sign_in = credentials_.flow_of(request->who); !flow_of_sign_in.empty())
             who.correlation_id = std::move(flow_of_sign_in);
         // A device that renews has no credential but its certificate. What it gets is no secret.
-        if (!renewal_.renewing(r, request->who))
-            if (auto const user = credentials_.identify(request->who, who); !user)
-                return trouble_.refuse(op, user.error(), who);
+        if (!renewal_.renewing(r, request->who)) {
+            auto const user = credentials_.identify(request->who, who);
+            if (!user) return trouble_.refuse(op, user.error(), who);
+            // What no user stands behind gets no further than it may.
+            if (auto const* const proven = enrollment_type_of(*user)) {
+                who.enrollment_type = proven;
+                if (auto const why = admission_.closed(user->what, true)) return trouble_.refuse(op, *why, who);
+            }
+        }
         auto const config = context_.config();
         auto const& e = config->settings.enrollment;
         log::info("certificate policy handed out", {{"user_id", who.user_id}});
@@ -180,7 +186,7 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
 
     auto const user = credentials_.identify(request.who, who);
     if (!user) return user.error();
-    who.enrollment_type = enrollment_type_of(request, *user);
+    if (auto const* const proven = enrollment_type_of(*user)) who.enrollment_type = proven;
     auto const type = request.item("EnrollmentType");
     bool const corporate = iequals(type, "Device");
     if (!corporate && !iequals(type, "Full"))

@@ -193,7 +193,8 @@ TEST_CASE("packages and devices enroll by their own tokens where that is allowed
         auto o = w.join(user);
         o.name = name;
         o.token_kind = kind;
-        o.terms_url.clear();  // nobody is there to read them
+        o.token_version = "1.0";  // has the claim upn, which a package is known by
+        o.terms_url.clear();      // nobody is there to read them
         if (kind == "user") o.more_context = {{"BulkAADJ", "true"}};
         sim::device d(w.device(name));
         auto const r = d.join(o);
