@@ -16,7 +16,7 @@ namespace mdmd::daemon {
 struct loaded_configuration {
     std::shared_ptr<service::configuration const> value;  // nullptr: there are problems
     std::vector<config::problem> problems;
-    std::vector<std::string> warnings;
+    std::vector<config::problem> warnings;
 };
 loaded_configuration load_configuration(std::filesystem::path const& file, config::environment const&);
 

@@ -104,7 +104,8 @@ std::vector<check> diagnose(command_line const& line) {
     }
     auto const& s = loaded.value->settings;
     for (auto const& w : loaded.warnings)
-        all.push_back({"config", verdict::warn, w, "See docs/settings.md for the place where it is better kept."});
+        all.push_back(
+            {"config", verdict::warn, w.line_text(), "See docs/settings.md for the place where it is better kept."});
     if (loaded.warnings.empty()) all.push_back({"config", verdict::ok, s.file.string() + " is without mistakes", ""});
     system_clock const time;
     auto const rest = service::examine(s,

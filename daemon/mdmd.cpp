@@ -134,7 +134,7 @@ public:
 
     void reload(std::filesystem::path const& file) {
         auto const got = load(file);
-        for (auto const& w : got.warnings) log::warning("configuration", {{"warning", w}});
+        for (auto const& w : got.warnings) log::warning("configuration", {{"warning", w.line_text()}});
         for (auto const& p : got.problems) log::error("configuration not taken", {{"problem", p.line_text()}});
         if (!got.value) return;
         auto const before = appliance_.ctx.config();
@@ -277,7 +277,7 @@ int main(int argc, char** argv) {
     }
     try {
         auto const got = load(std::filesystem::absolute(file));
-        for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w);
+        for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w.line_text());
         for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p.line_text());
         if (!got.value) return 1;
         if (check) {

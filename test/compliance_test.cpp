@@ -236,7 +236,7 @@ TEST_CASE("a device that was not seen for too long is not compliant", "[complian
 
 TEST_CASE("rules for other devices do not count, and no rules are no failure", "[compliance]") {
     auto p = policy_of("p", {rule(comparison::eq, {"1"}), at_least("10.0")});
-    p.ownerships = {config::ownership::personal};
+    p.target.ownerships = {config::ownership::personal};
     course c{{p}};
     CHECK(c.at(0s).now == state::compliant);
     CHECK(needed_facts({p}, {config::ownership::corporate}).empty());

@@ -176,7 +176,7 @@ TEST_CASE("a proxy that cannot be read is shown only where it holds no password"
     in.entra = "  key_file: entra.key\n  proxy: " + value + "\n";
     auto const found = in.load();
     CHECK(in.shown(found) == expected + got);
-    for (auto const& w : found.warnings) CHECK_THAT(w, !Catch::Contains("S3cr"));
+    for (auto const& w : found.warnings) CHECK_THAT(w.line_text(), !Catch::Contains("S3cr"));
 }
 
 TEST_CASE("a proxy's password in the configuration is taken with a warning that does not hold it", "[config]") {
@@ -185,9 +185,10 @@ TEST_CASE("a proxy's password in the configuration is taken with a warning that 
     auto const got = in.load();
     REQUIRE(got.value);
     CHECK(got.value->entra.proxy->credentials.reveal() == "user:S3cret");
-    CHECK(got.warnings == std::vector<std::string>{
-                              "config.yaml:11:10: entra.proxy: the proxy's password stands in the configuration; "
-                              "entra.proxy_credentials_file keeps it apart"});
+    REQUIRE(got.warnings.size() == 1);
+    CHECK(got.warnings[0].line_text() ==
+          "config.yaml:11:10: entra.proxy: the proxy's password stands in the configuration; "
+          "entra.proxy_credentials_file keeps it apart");
 }
 
 TEST_CASE("the proxy's credentials are kept in a file that others cannot read", "[config]") {
@@ -353,7 +354,7 @@ TEST_CASE("the next key may come later, and what cannot be used yet is a warning
     installation in;
     in.entra = "  key_file: entra.key\n  next_key_file: next.key\n";
     auto const file = in.files.path() / "next.key";
-    std::vector<std::string> warnings;
+    std::vector<problem> warnings;
     auto const complaint = [&] {
         auto const got = in.load();
         warnings = got.warnings;
@@ -384,8 +385,8 @@ TEST_CASE("the next key may come later, and what cannot be used yet is a warning
             in.files.write("next.key", text);
             CHECK(complaint() == "");
             REQUIRE(warnings.size() == 1);
-            CHECK_THAT(warnings[0], Catch::StartsWith("config.yaml:11:18: entra.next_key_file: expected "));
-            CHECK_THAT(warnings[0], !Catch::Contains("S3cret"));
+            CHECK_THAT(warnings[0].line_text(), Catch::StartsWith("config.yaml:11:18: entra.next_key_file: expected "));
+            CHECK_THAT(warnings[0].line_text(), !Catch::Contains("S3cret"));
         }
     }
 }
@@ -405,7 +406,7 @@ TEST_CASE("the systemd credential entra-next-key is the next key unless a file i
         auto const got = in.load();
         CHECK(in.shown(got) == "");
         REQUIRE(got.warnings.size() == 1);
-        CHECK_THAT(got.warnings[0], Catch::Contains("(the systemd credential 'entra-next-key')"));
+        CHECK_THAT(got.warnings[0].line_text(), Catch::Contains("(the systemd credential 'entra-next-key')"));
     }
     SECTION("a file is named") {
         in.files.write("credentials/entra-next-key", "");

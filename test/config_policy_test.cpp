@@ -50,7 +50,7 @@ TEST_CASE("a policy is read as it is written", "[config]") {
     auto const& p = *got.value;
     CHECK(p.name == "baseline");
     CHECK(p.file == "base.yaml");
-    CHECK(p.ownerships == std::vector{ownership::corporate, ownership::personal});
+    CHECK(p.target.ownerships == std::vector{ownership::corporate, ownership::personal});
     REQUIRE(p.settings.size() == 5);
     CHECK(p.settings[0].value == "-12");
     CHECK(p.settings[0].line == 4);
@@ -88,7 +88,7 @@ TEST_CASE("a setting that cannot be kept is refused", "[config]") {
         {"uri: ./Vendor/A, value: 1", "expected one of int, chr, bool, b64, xml, node and null, got nothing"},
         {"format: int, value: 1", "settings[0].uri: expected the address of a node"},
         {"uri: ./User/Vendor/A, format: int, value: 1",
-            "policies are for devices, not for their users, got './User/Vendor/A'"},
+            "(what is for users belongs in one with the scope user), got './User/Vendor/A'"},
         {"uri: ./DevInfo/Man, format: chr, value: x", "expected a node that can be set, below ./Device/ or ./Vendor/"},
         {"uri: /Vendor/A, format: int, value: 1", "expected an address below ./Device/ or ./Vendor/"},
         {"uri: ./Vendor/, format: int, value: 1", "expected an address below"},
@@ -141,7 +141,7 @@ TEST_CASE("a rule that cannot be judged is refused", "[config]") {
         {"uri: ./DevInfo/Man, op: exists, value: maybe", "expected true or false, got 'maybe'"},
         {"uri: ./DevInfo/Man, op: matches, value: '('",
             "expected a POSIX extended regular expression, got one that does not compile"},
-        {"uri: ./User/Vendor/A, op: exists", "policies are for devices"},
+        {"uri: ./User/Vendor/A, op: exists", "rules are for devices, not for their users"},
     }));
     CAPTURE(fields);
     if (std::string_view(complaint).empty())
@@ -152,20 +152,20 @@ TEST_CASE("a rule that cannot be judged is refused", "[config]") {
 
 TEST_CASE("what a policy may not say is named with its place", "[config]") {
     auto const got = parse_policy(
-        "target: {scope: user, ownership: [mine], groups: []}\n"
+        "target: {scope: users, ownership: [mine], groups: []}\n"
         "settings: [5, ~]\n"
         "compliance: {grace_period: 366d}\n"
-        "apps: []\n",
+        "appx: []\n",
         "x.yaml");
     CHECK(show(got.problems) ==
           "x.yaml:1:1: name: expected a name of at most 100 bytes, got nothing\n"
-          "x.yaml:1:17: target.scope: expected device (policies for users are not available), got 'user'\n"
-          "x.yaml:1:35: target.ownership: expected corporate and personal, got 'mine'\n"
-          "x.yaml:1:42: target.groups: expected a known key, got 'groups'\n"
+          "x.yaml:1:17: target.scope: expected device or user, got 'users'\n"
+          "x.yaml:1:36: target.ownership: expected corporate and personal, got 'mine'\n"
+          "x.yaml:1:51: target.groups: expected a list of object IDs of groups (GUIDs), got an empty list\n"
           "x.yaml:2:12: settings[0]: expected a mapping, got a single value\n"
           "x.yaml:2:15: settings[1]: expected a mapping, got a single value\n"
           "x.yaml:3:28: compliance.grace_period: expected a duration from 0s to 365d such as 24h, got '366d'\n"
-          "x.yaml:4:1: apps: expected a known key, got 'apps'\n");
+          "x.yaml:4:1: appx: expected a known key, got 'appx' (did you mean 'apps'?)\n");
 }
 
 TEST_CASE("a folder of policies is read by file name", "[config]") {
@@ -185,7 +185,7 @@ TEST_CASE("a folder of policies is read by file name", "[config]") {
         REQUIRE(got.value);
         REQUIRE(got.value->size() == 2);
         CHECK(got.value->front().name == "z");
-        CHECK(got.warnings == std::vector<std::string>{"c.yml: not read, since a policy's name ends in .yaml"});
+        CHECK(show(got.warnings) == "c.yml: not read, since a policy's name ends in .yaml\n");
     }
     SECTION("two of one name are a problem") {
         folder.write("a.yaml", "name: same\n");

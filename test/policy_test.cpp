@@ -66,7 +66,7 @@ std::vector<std::string> show(std::vector<omadm::wanted> const& all) {
 TEST_CASE("a policy is for the devices that its target names", "[policy]") {
     auto p = policy_of("p", {setting(node, "1")});
     CHECK(desired({p}, {ownership::personal}).settings.size() == 1);
-    p.ownerships = {ownership::corporate};
+    p.target.ownerships = {ownership::corporate};
     CHECK(desired({p}, {ownership::personal}).settings.empty());
     CHECK(desired({p}, {ownership::corporate}).settings.size() == 1);
 }

@@ -164,7 +164,7 @@ std::vector<std::string> needed_facts(
     std::vector<config::policy_file> const& policies, policy::device_traits const& device) {
     std::set<std::string> uris;
     for (auto const& p : policies) {
-        if (!policy::applies(p, device)) continue;
+        if (policy::device_fit(p, device) == policy::fit::no) continue;
         for (auto const& rule : p.rules) {
             auto const* const by_uri = std::get_if<config::uri_rule>(&rule.what);
             uris.insert(policy::canonical_uri(by_uri ? std::string_view(by_uri->uri) : os_version_uri));
@@ -198,12 +198,14 @@ verdict evaluate(std::vector<config::policy_file> const& policies, subject const
     std::vector<reason> unknown;
     std::optional<std::chrono::seconds> least_grace;  // of the policies with a failed rule
     for (auto const& p : policies) {
-        if (!policy::applies(p, device.traits)) continue;
+        auto const fit = policy::device_fit(p, device.traits);
+        if (fit == policy::fit::no) continue;
         for (auto const& rule : p.rules) {
             auto found = std::visit([&](auto const& r) { return judge(r, known); }, rule.what);
             found.why.policy = p.name;
             if (found.result == outcome::passed) continue;
-            if (found.result == outcome::unknown) {
+            // Whether a policy counts that nobody can say fits is not known either.
+            if (found.result == outcome::unknown || fit == policy::fit::undecided) {
                 auto const* const earlier = failed_before(before, found.why);
                 if (!earlier) {
                     unknown.push_back(std::move(found.why));

@@ -32,7 +32,7 @@ environment from_process();
 template <class T> struct loaded {
     std::optional<T> value;  // present exactly if there is no problem
     std::vector<problem> problems;
-    std::vector<std::string> warnings;  // what works but should not stay: an inline key
+    std::vector<problem> warnings;  // what works but should not stay: an inline key
 };
 
 // Checks everything that can be known from this machine's files: types, ranges, unknown keys, that the files named

@@ -293,8 +293,8 @@ loaded<settings> load_settings(std::filesystem::path const& file, environment co
         auto const& folder = out.value->policies_dir;
         if (std::error_code failure;
             folder != out.value->file.parent_path() / "policies.d" && !std::filesystem::exists(folder, failure))
-            out.warnings.push_back(
-                fmt::format("policies_dir: there is no folder {}: no policies", printable(folder.string())));
+            out.warnings.push_back({out.value->file, 0, 0, "policies_dir",
+                fmt::format("there is no folder {}: no policies", printable(folder.string()))});
         auto const policies = load_policies(folder);
         out.problems.insert(out.problems.end(), policies.problems.begin(), policies.problems.end());
         out.warnings.insert(out.warnings.end(), policies.warnings.begin(), policies.warnings.end());

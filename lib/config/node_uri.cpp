@@ -42,15 +42,28 @@ std::string canonical_node_uri(std::string_view uri) {
     return out;
 }
 
-std::string node_uri_fault(std::string_view uri, bool writable) {
-    if (uri.starts_with("./User/") || uri == "./User")
-        return "expected an address of the device (./Device/…): policies are for devices, not for their users";
+std::string node_uri_fault(std::string_view uri, uri_for use) {
     auto const below = [&](std::string_view root) { return uri.starts_with(root) && uri.size() > root.size(); };
-    bool const readable = below("./DevDetail/") || below("./DevInfo/");
-    if (writable && readable) return "expected a node that can be set, below ./Device/ or ./Vendor/";
-    if (!below("./Device/") && !below("./Vendor/") && !readable)
-        return writable ? "expected an address below ./Device/ or ./Vendor/"
-                        : "expected an address below ./Device/, ./Vendor/, ./DevDetail/ or ./DevInfo/";
+    bool const of_user = uri.starts_with("./User/") || uri == "./User";
+    if (use == uri_for::user_setting) {
+        if (!of_user)
+            return "expected an address below ./User/ in a policy with the scope user (what is for the device belongs in "
+                   "one with the scope device)";
+        if (!below("./User/")) return "expected an address below ./User/";
+    } else if (of_user) {
+        return use == uri_for::rule
+                   ? "expected an address of the device (./Device/…): rules are for devices, not for their users"
+                   : "expected an address of the device (./Device/…) in a policy with the scope device (what is for users "
+                     "belongs in one with the scope user)";
+    } else {
+        bool const readable = below("./DevDetail/") || below("./DevInfo/");
+        if (use == uri_for::device_setting && readable)
+            return "expected a node that can be set, below ./Device/ or ./Vendor/";
+        if (!below("./Device/") && !below("./Vendor/") && !readable)
+            return use == uri_for::device_setting
+                       ? "expected an address below ./Device/ or ./Vendor/"
+                       : "expected an address below ./Device/, ./Vendor/, ./DevDetail/ or ./DevInfo/";
+    }
     if (uri.size() > most_bytes) return fmt::format("expected at most {} bytes", most_bytes);
     for (char const c : uri)
         if (c <= 0x20 || c > 0x7e || c == '?' || c == '#')

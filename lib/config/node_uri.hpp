@@ -11,8 +11,11 @@ namespace mdmd::config {
 // Names keep their case.
 std::string canonical_node_uri(std::string_view);
 
-// What keeps the text from being the address of one node: "expected …" without what was got; empty: nothing.
-// `writable`: a policy may set it, so that ./DevInfo and ./DevDetail are no place for it.
-std::string node_uri_fault(std::string_view, bool writable);
+// What an address is for: to be set on a device, to be set for a user of it ("./User/…"), or to be read by a rule.
+enum class uri_for { device_setting, user_setting, rule };
+
+// What keeps the text from being the address of one such node: "expected …" without what was got; empty: nothing.
+// ./DevInfo and ./DevDetail can only be read.
+std::string node_uri_fault(std::string_view, uri_for);
 
 }  // namespace mdmd::config

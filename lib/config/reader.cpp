@@ -49,7 +49,7 @@ void findings::report(yaml::place at, std::string key, std::string text) {
 }
 
 void findings::warn(yaml::place at, std::string key, std::string text) {
-    warnings_.push_back(problem{file_, at.line, at.column, std::move(key), std::move(text)}.line_text());
+    warnings_.push_back({file_, at.line, at.column, std::move(key), std::move(text)});
 }
 
 std::vector<problem> findings::problems() && {

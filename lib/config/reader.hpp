@@ -25,13 +25,13 @@ public:
 
     // By place; those of one place in the order of finding.
     std::vector<problem> problems() &&;
-    std::vector<std::string> const& warnings() const { return warnings_; }
+    std::vector<problem> const& warnings() const { return warnings_; }
     std::vector<std::string> const& keys() const { return keys_; }
 
 private:
     std::filesystem::path file_;
     std::vector<problem> problems_;
-    std::vector<std::string> warnings_;
+    std::vector<problem> warnings_;
     std::vector<std::string> keys_;  // every key that a section was asked for, absent ones too
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "config/position.hpp"
 #include "core/credential.hpp"
 #include "core/log.hpp"
 #include "core/os_version.hpp"
@@ -25,11 +26,6 @@ struct endpoint {
     std::string text() const;  // as it is written in the file
     bool loopback() const;
     bool operator==(endpoint const&) const = default;
-};
-
-// Where a value stands in the file, 1-based: for what only a later check can find wrong with it.
-struct position {
-    int line = 0, column = 0;
 };
 
 // An https URL without query and fragment, its parts checked.

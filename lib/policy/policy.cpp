@@ -5,19 +5,21 @@
 #include <charconv>
 #include <utility>
 
-#include "config/node_uri.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::policy {
 namespace {
 
 constexpr std::string_view key_prefix = "setting:";
-constexpr std::string_view policy_csp = "./Vendor/MSFT/Policy/Config/";
+constexpr std::array policy_csp{
+    std::string_view("./Vendor/MSFT/Policy/Config/"), std::string_view("./User/Vendor/MSFT/Policy/Config/")};
 
 bool has_value(wanted_setting const& w) { return w.format != "node" && w.format != "null"; }
 
 // Whether two wishes put the same thing on a device, whoever has them and however they spell the node.
-bool same_wish(wanted_setting const& a, wanted_setting const& b) { return a.format == b.format && a.value == b.value; }
+bool same_wish(wanted_setting const& a, wanted_setting const& b) {
+    return a.format == b.format && a.value == b.value && a.withheld.empty() == b.withheld.empty();
+}
 
 bool is_success(int status) { return status >= 200 && status < 300 && status != 215 && status != 216; }
 
@@ -45,7 +47,8 @@ bool on_device(setting_record const& r) {
 omadm::command write(setting_record const& r, std::string const& canonical) {
     omadm::command out;
     // Windows takes a Replace of a Policy CSP leaf as an upsert, unless it has just said otherwise.
-    bool const upsert = r.status != 404 && canonical.starts_with(policy_csp);
+    bool const upsert = r.status != 404 && std::any_of(policy_csp.begin(), policy_csp.end(),
+                                               [&](auto const& root) { return canonical.starts_with(root); });
     out.what = on_device(r) || r.status == 418 || upsert ? omadm::verb::replace : omadm::verb::add;
     out.uri = r.wanted.uri;
     out.format = r.wanted.format;
@@ -89,8 +92,10 @@ std::string line_ends(std::string_view s) {
 // below it.
 std::vector<record_map::const_pointer> write_order(record_map const& records) {
     std::vector<record_map::const_pointer> pending;
-    for (auto const& entry : records)
-        if (entry.second.state == setting_state::pending || may_pass(entry.second)) pending.push_back(&entry);
+    for (auto const& entry : records) {
+        auto const& r = entry.second;
+        if (r.wanted.withheld.empty() && (r.state == setting_state::pending || may_pass(r))) pending.push_back(&entry);
+    }
     std::stable_sort(pending.begin(), pending.end(),
         [](auto const* a, auto const* b) { return a->second.wanted.order < b->second.wanted.order; });
 
@@ -190,65 +195,29 @@ void take_removal(record_map& records, record_map::iterator at, omadm::outcome c
 
 }  // namespace
 
-std::string canonical_uri(std::string_view uri) { return config::canonical_node_uri(uri); }
-
-bool applies(config::policy_file const& policy, device_traits const& device) {
-    auto const& owners = policy.ownerships;
-    return owners.empty() || std::find(owners.begin(), owners.end(), device.ownership) != owners.end();
-}
-
-desired_state desired(std::vector<config::policy_file> const& policies, device_traits const& device) {
-    std::vector<config::policy_file const*> mine;
-    for (auto const& p : policies)
-        if (applies(p, device)) mine.push_back(&p);
-    std::stable_sort(mine.begin(), mine.end(), [](auto const* a, auto const* b) { return a->name < b->name; });
-
-    desired_state out;
-    std::map<std::string, std::vector<std::string>> rivals;  // those of another wish than the first has
-    int order = 0;
-    for (auto const* policy : mine)
-        for (auto const& s : policy->settings) {
-            wanted_setting wish{s.uri, s.format, s.value, policy->name, order++};
-            auto const canonical = canonical_uri(s.uri);
-            auto const [known, added] = out.settings.emplace(canonical, wish);
-            if (added) continue;
-            auto const& first = known->second;
-            bool const same = same_wish(first, wish) ||
-                              (first.format == wish.format && wish.format != "xml" &&
-                                  same_value(wish.format, first.value.value_or(""), wish.value.value_or("")));
-            if (!same) rivals[canonical].push_back(policy->name);
-        }
-    for (auto& [uri, losers] : rivals) {
-        desired_state::conflict found{uri, {out.settings.at(uri).policy}};
-        for (auto& name : losers)
-            if (std::find(found.policies.begin(), found.policies.end(), name) == found.policies.end())
-                found.policies.push_back(std::move(name));
-        out.conflicts.push_back(std::move(found));
-    }
-    return out;
-}
-
 std::string_view name(setting_state s) {
     switch (s) {
         case setting_state::pending: return "pending";
         case setting_state::applied: return "applied";
         case setting_state::failed: return "failed";
+        case setting_state::not_applicable: return "not_applicable";
         case setting_state::removing: return "removing";
     }
     return "pending";
 }
 
 std::optional<setting_state> parse_setting_state(std::string_view text) {
-    for (auto const s :
-        {setting_state::pending, setting_state::applied, setting_state::failed, setting_state::removing})
+    for (auto const s : {setting_state::pending, setting_state::applied, setting_state::failed,
+             setting_state::not_applicable, setting_state::removing})
         if (name(s) == text) return s;
     return std::nullopt;
 }
 
 record_map reconcile(desired_state const& wish, record_map records) {
+    auto const undecided = [&](setting_record const& r) { return wish.undecided.contains(r.wanted.policy); };
     for (auto it = records.begin(); it != records.end();) {
         auto& r = it->second;
-        if (wish.settings.contains(it->first)) {
+        if (wish.settings.contains(it->first) || undecided(r)) {
             ++it;
         } else if (!on_device(r)) {
             it = records.erase(it);
@@ -260,13 +229,18 @@ record_map reconcile(desired_state const& wish, record_map records) {
     for (auto const& [uri, wanted] : wish.settings) {
         auto const [found, added] = records.try_emplace(uri);
         auto& r = found->second;
-        if (!added && (r.state == setting_state::removing || !same_wish(r.wanted, wanted))) {
+        if (!added && undecided(r)) continue;
+        // What a device took, its Windows has, whatever else is said of it.
+        bool const absent = wanted.not_applicable && !on_device(r);
+        if (!added && (r.state == setting_state::removing || !same_wish(r.wanted, wanted) ||
+                          absent != (r.state == setting_state::not_applicable))) {
             // Known to be there: the state that says so goes, what is known must not.
             if (on_device(r) && !is_success(r.status) && !r.reported) r.status = 200;
             r.state = setting_state::pending;
             r.original_error.clear();
             r.attempts = 0;
         }
+        if (absent) r.state = setting_state::not_applicable;
         r.wanted = wanted;
     }
     return records;
