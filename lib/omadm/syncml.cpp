@@ -32,8 +32,11 @@ public:
 private:
     result<std::variant<status, results, alert, foreign>> read_status(xml::tree const&) const;
     std::vector<item> read_items(xml::tree const& command) const;
-    std::string loc_uri(xml::tree const& parent, std::string_view child) const;
+    std::string loc_uri(xml::tree const& parent, std::string_view child, std::string_view local = "LocURI") const;
     std::string_view meta(xml::tree const& element, std::string_view local) const;
+    // Errors: malformed (there, and no number of bytes from 1 on).
+    result<std::optional<std::uint64_t>> bytes_of(xml::tree const& element, std::string_view local) const;
+    std::optional<chal> read_challenge(xml::tree const& status) const;
     bool is_metinf(std::string_view ns) const;
 
     std::string_view ns_;
@@ -57,10 +60,32 @@ std::string_view message_reader::meta(xml::tree const& element, std::string_view
     return inner.empty() ? among(element) : inner;
 }
 
-std::string message_reader::loc_uri(xml::tree const& parent, std::string_view child) const {
+std::string message_reader::loc_uri(xml::tree const& parent, std::string_view child, std::string_view local) const {
     auto const* const held = xml::child(parent, ns_, child);
     if (!held) return {};
-    return std::string(xml::reader(child, *held).optional(ns_, "LocURI").value_or(""));
+    return std::string(xml::reader(child, *held).optional(ns_, local).value_or(""));
+}
+
+std::optional<std::uint64_t> number_of(std::string_view text) {
+    std::uint64_t n = 0;
+    auto const [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+    return ec == std::errc{} && end == text.data() + text.size() ? std::optional(n) : std::nullopt;
+}
+
+result<std::optional<std::uint64_t>> message_reader::bytes_of(xml::tree const& element, std::string_view local) const {
+    auto const text = meta(element, local);
+    if (text.empty()) return std::optional<std::uint64_t>{};
+    auto const bytes = number_of(text);
+    if (!bytes || *bytes == 0)
+        return fail(errc::malformed, fmt::format("{} '{}' is no number of bytes", local, printable(text, 32)));
+    return bytes;
+}
+
+std::optional<chal> message_reader::read_challenge(xml::tree const& status) const {
+    auto const* const held = xml::child(status, ns_, "Chal");
+    if (!held) return std::nullopt;
+    return chal{
+        .type = std::string(meta(*held, "Type")), .next_nonce = unbase64(meta(*held, "NextNonce")).value_or("")};
 }
 
 std::string_view without_prefix(std::string_view type) {
@@ -83,7 +108,8 @@ std::vector<item> message_reader::read_items(xml::tree const& command) const {
             .format = std::string(own_format.empty() ? format : own_format),
             .type = std::string(without_prefix(own_type.empty() ? type : own_type)),
             .data = data ? data->data() : std::string{},
-            .more_data = xml::child(*e, ns_, "MoreData") != nullptr});
+            .more_data = xml::child(*e, ns_, "MoreData") != nullptr,
+            .size = number_of(meta(*e, "Size"))});
     }
     return items;
 }
@@ -95,20 +121,26 @@ result<header> message_reader::read_header(xml::tree const& e) const {
         .msg_id = in.integer(ns_, "MsgID", 1, most),
         .target = loc_uri(e, "Target"),
         .source = loc_uri(e, "Source"),
-        .max_msg_size = std::nullopt};
+        .max_msg_size = std::nullopt,
+        .max_obj_size = std::nullopt,
+        .source_name = loc_uri(e, "Source", "LocName"),
+        .cred = std::nullopt};
     if (in.failure()) return *in.failure();
     if (version != "1.2" && version != "1.1")
         return fail(errc::unsupported, fmt::format("SyncML version '{}'", printable(version, 32)));
     if (h.session_id.empty() || h.session_id.size() > 32)
         return fail(errc::malformed, "SessionID is not of 1 to 32 characters");
     if (h.source.empty()) return fail(errc::malformed, "<SyncHdr> has no <Source> with a <LocURI>");
-    if (auto const size = meta(e, "MaxMsgSize"); !size.empty()) {
-        std::uint64_t bytes = 0;
-        auto const [end, ec] = std::from_chars(size.data(), size.data() + size.size(), bytes);
-        if (ec != std::errc{} || end != size.data() + size.size() || bytes == 0)
-            return fail(errc::malformed, fmt::format("MaxMsgSize '{}' is no number of bytes", printable(size, 32)));
-        h.max_msg_size = bytes;
-    }
+    auto const message_size = bytes_of(e, "MaxMsgSize");
+    if (!message_size) return message_size.error();
+    h.max_msg_size = *message_size;
+    auto const object_size = bytes_of(e, "MaxObjSize");
+    if (!object_size) return object_size.error();
+    h.max_obj_size = *object_size;
+    if (auto const* const cred = xml::child(e, ns_, "Cred"))
+        h.cred = credential{.type = std::string(meta(*cred, "Type")),
+            .format = std::string(meta(*cred, "Format")),
+            .data = secret(std::string(xml::reader("Cred", *cred).optional(ns_, "Data").value_or("")))};
     return h;
 }
 
@@ -120,7 +152,8 @@ result<std::variant<status, results, alert, foreign>> message_reader::read_statu
         .cmd = std::string(in.required(ns_, "Cmd")),
         .data = in.integer(ns_, "Data", 100, 999),
         .original_error = {},
-        .target_refs = {}};
+        .target_refs = {},
+        .challenge = read_challenge(e)};
     if (in.failure()) return *in.failure();
     auto const& data = *xml::child(e, ns_, "Data");
     auto original = xml::attribute(data, mobile_device, "originalerror");
@@ -137,6 +170,7 @@ result<std::variant<status, results, alert, foreign>> message_reader::read_comma
     std::string_view name, xml::tree const& e) const {
     if (name == "Status") return read_status(e);
     xml::reader in(name, e);
+    if (!xml::child(e, ns_, "CmdID")) return foreign{.cmd_id = 0, .name = std::string(name), .items = {}};
     auto const cmd_id = in.integer(ns_, "CmdID", 1, most);
     if (name == "Results") {
         // MsgRef may be left out and is 1 then ([MS-MDM] 2.2, Results).
@@ -163,17 +197,66 @@ void write_loc_uri(xml::writer& w, std::string_view element, std::string_view ur
 }
 
 // In the order of the SyncML 1.2 DTD; each Meta child declares the MetInf namespace, as Windows writes it itself.
-void write(xml::writer& w, command const& c, int cmd_id) {
+void write(xml::writer& w, command const& c, int cmd_id, object_part const& part = {}) {
     w.open(name(c.what)).leaf("CmdID", fmt::to_string(cmd_id)).open("Item");
     write_loc_uri(w, "Target", c.uri);
-    if (!c.format.empty() || !c.type.empty()) {
+    if (!c.format.empty() || !c.type.empty() || part.size) {
         w.open("Meta");
         if (!c.format.empty()) w.leaf_ns("Format", metinf, c.format);
         if (!c.type.empty()) w.leaf_ns("Type", metinf, c.type);
+        if (part.size) w.leaf_ns("Size", metinf, fmt::to_string(*part.size));
         w.close();
     }
     if (c.data) w.leaf("Data", *c.data);
+    if (part.more) w.leaf("MoreData");
     w.close().close();
+}
+
+void write(xml::writer& w, reply_status const& s, int cmd_id, int msg_ref) {
+    w.open("Status").leaf("CmdID", fmt::to_string(cmd_id)).leaf("MsgRef", fmt::to_string(msg_ref));
+    w.leaf("CmdRef", s.cmd_ref == blank_reference ? "" : fmt::to_string(s.cmd_ref)).leaf("Cmd", s.cmd);
+    if (s.challenge) {
+        w.open("Chal").open("Meta");
+        w.leaf_ns("Format", metinf, "b64").leaf_ns("Type", metinf, s.challenge->type);
+        w.leaf_ns("NextNonce", metinf, base64(s.challenge->next_nonce)).close().close();
+    }
+    w.leaf("Data", fmt::to_string(s.data)).close();
+}
+
+void write_header(xml::writer& w, reply const& r) {
+    w.open("SyncHdr").leaf("VerDTD", "1.2").leaf("VerProto", "DM/1.2");
+    w.leaf("SessionID", r.session_id).leaf("MsgID", fmt::to_string(r.msg_id));
+    write_loc_uri(w, "Target", r.target);
+    w.open("Source").leaf("LocURI", r.source);
+    if (!r.source_name.empty()) w.leaf("LocName", r.source_name);
+    w.close();
+    if (r.cred) {
+        w.open("Cred").open("Meta");
+        if (!r.cred->format.empty()) w.leaf_ns("Format", metinf, r.cred->format);
+        w.leaf_ns("Type", metinf, r.cred->type).close().leaf("Data", r.cred->data.reveal()).close();
+    }
+    w.close();
+}
+
+void write_commands(xml::writer& w, reply const& r, int id) {
+    auto atomic = r.atomics.begin();
+    for (std::size_t i = 0; i < r.commands.size(); ++i) {
+        bool const in_one = atomic != r.atomics.end() && i >= atomic->first;
+        if (in_one && i == atomic->first) w.open("Atomic").leaf("CmdID", fmt::to_string(id++));
+        bool const last = i + 1 == r.commands.size();
+        write(w, r.commands[i], id++, last && r.part ? *r.part : object_part{});
+        if (in_one && i + 1 == atomic->first + atomic->count) {
+            w.close();
+            ++atomic;
+        }
+    }
+}
+
+template <class Write> std::optional<std::size_t> measured(Write write_to) {
+    xml::writer w;
+    write_to(w);
+    auto const text = std::move(w).finish();
+    return text ? std::optional(text->size()) : std::nullopt;
 }
 
 }  // namespace
@@ -204,7 +287,7 @@ result<message> parse(std::string_view text) {
         auto command = in.read_command(n.local, e);
         if (!command) return command.error();
         auto const id = std::visit([](auto const& c) { return c.cmd_id; }, *command);
-        if (!ids.insert(id).second) return fail(errc::malformed, fmt::format("CmdID {} is there twice", id));
+        if (id != 0 && !ids.insert(id).second) return fail(errc::malformed, fmt::format("CmdID {} is there twice", id));
         m.body.push_back(std::move(*command));
     }
     return m;
@@ -218,7 +301,9 @@ std::optional<verb> parse_verb(std::string_view s) {
     return std::nullopt;
 }
 
-int first_command_id(reply const& r) { return static_cast<int>(r.statuses.size()) + (r.alert ? 1 : 0) + 1; }
+int first_command_id(reply const& r) {
+    return static_cast<int>(r.statuses.size() + r.cut_short.size()) + (r.alert ? 1 : 0) + 1;
+}
 
 result<std::string> serialise(reply const& r) {
     for (auto const& c : r.commands)
@@ -227,18 +312,17 @@ result<std::string> serialise(reply const& r) {
                 fmt::format("{} {}: a character that XML cannot carry", name(c.what), printable(c.uri, 256)));
     xml::writer w;
     w.open("SyncML").attribute("xmlns", syncml_12);
-    w.open("SyncHdr").leaf("VerDTD", "1.2").leaf("VerProto", "DM/1.2");
-    w.leaf("SessionID", r.session_id).leaf("MsgID", fmt::to_string(r.msg_id));
-    write_loc_uri(w, "Target", r.target);
-    write_loc_uri(w, "Source", r.source);
-    w.close().open("SyncBody");
+    write_header(w, r);
+    w.open("SyncBody");
     int id = 0;
-    for (auto const& s : r.statuses) {
-        w.open("Status").leaf("CmdID", fmt::to_string(++id)).leaf("MsgRef", fmt::to_string(r.msg_ref));
-        w.leaf("CmdRef", fmt::to_string(s.cmd_ref)).leaf("Cmd", s.cmd).leaf("Data", fmt::to_string(s.data)).close();
+    for (auto const& s : r.statuses) write(w, s, ++id, r.msg_ref);
+    for (auto const& uri : r.cut_short) {
+        w.open("Alert").leaf("CmdID", fmt::to_string(++id)).leaf("Data", "1225").open("Item");
+        write_loc_uri(w, "Source", uri);
+        w.close().close();
     }
     if (r.alert) w.open("Alert").leaf("CmdID", fmt::to_string(++id)).leaf("Data", fmt::to_string(*r.alert)).close();
-    for (auto const& c : r.commands) write(w, c, ++id);
+    write_commands(w, r, ++id);
     if (r.final) w.leaf("Final");
     return std::move(w.close().close()).finish();
 }
@@ -248,14 +332,40 @@ bool sendable(command const& c) {
            (!c.data || xml::can_carry(*c.data));
 }
 
-std::size_t size_of(command const& c) {
-    xml::writer w;
-    write(w, c, most);
-    auto const text = std::move(w).finish();
+std::size_t size_of(command const& c) { return size_of(c, {}); }
+
+std::size_t size_of(command const& c, object_part const& part) {
     // What cannot be written has no size; the longest escape ("&quot;") of every byte is no less than any it could
     // have.
-    if (!text) return 1024 + 6 * (c.uri.size() + c.format.size() + c.type.size() + c.data.value_or("").size());
-    return text->size();
+    return measured([&](xml::writer& w) {
+        write(w, c, most, part);
+    }).value_or(1024 + 6 * (c.uri.size() + c.format.size() + c.type.size() + c.data.value_or("").size()));
+}
+
+std::size_t size_of_atomic() {
+    constexpr std::size_t content = 1;
+    return measured([](xml::writer& w) {
+        w.open("Atomic").leaf("CmdID", fmt::to_string(most)).text("x").close();
+    }).value() -
+           content;
+}
+
+std::size_t fitting(std::string_view text, std::size_t begin, std::size_t room) {
+    auto const left = text.substr(begin);
+    auto const fits = [&](std::size_t bytes) {
+        constexpr std::size_t tags = std::string_view("<D></D>").size();
+        return measured([&](xml::writer& w) { w.leaf("D", cut_utf8(left, bytes)); }).value() <= room + tags;
+    };
+    std::size_t least = 0, most_bytes = std::min(left.size(), room);
+    if (fits(most_bytes)) least = most_bytes;
+    while (least < most_bytes) {
+        auto const middle = least + (most_bytes - least + 1) / 2;
+        if (fits(middle))
+            least = middle;
+        else
+            most_bytes = middle - 1;
+    }
+    return cut_utf8(left, least).size();
 }
 
 }  // namespace mdmd::omadm

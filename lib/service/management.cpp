@@ -291,18 +291,18 @@ http::response management::converse(admitted const& who, http::request const& r)
     w.todo.clear();
     for (std::size_t i = 0; i < queue.size(); ++i) {
         auto const command = after(command_prefix, queue[i].key);
-        bool const unsendable =
-            std::find(answer.unsendable.begin(), answer.unsendable.end(), i) != answer.unsendable.end();
+        auto const unsendable = std::find_if(answer.unsendable.begin(), answer.unsendable.end(),
+            [&](omadm::unsendable const& u) { return u.index == i; });
+        bool const failed_here = unsendable != answer.unsendable.end();
         if (i >= answer.taken) {
             if (!command) w.todo.push_back(queue[i]);
-        } else if (unsendable && command) {
-            w.finished_commands.push_back(
-                {std::string(*command), "failed", 0, "the value cannot be sent to this device", {}});
-        } else if (unsendable) {
+        } else if (failed_here && command) {
+            w.finished_commands.push_back({std::string(*command), "failed", 0, "not sent: " + unsendable->reason, {}});
+        } else if (failed_here) {
             if (auto const node = after(setting_prefix, queue[i].key)) {
                 auto& record = w.settings[std::string(*node)];
                 record.state = policy::setting_state::failed;
-                record.original_error = "the value cannot be sent to this device";
+                record.original_error = "not sent: " + unsendable->reason;
             }
         } else if (command) {
             w.sent_commands.emplace_back(*command);
