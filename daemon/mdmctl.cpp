@@ -71,6 +71,32 @@ void table(json::array const& rows, std::initializer_list<std::pair<char const*,
     }
 }
 
+json::array const& rows_of(json::value const& v) { return v.at("value").as_array(); }
+
+void asks(command_line& line, CLI::App* command, std::function<json::value(daemon_connection&)> what,
+    std::function<void(json::value const&)> how) {
+    command->callback([&line, what = std::move(what), how = std::move(how)] {
+        line.run = [&line, what, how] {
+            auto daemon = line.daemon();
+            json::value const got = what(daemon);
+            if (line.as_json)
+                fmt::print("{}\n", json::serialize(got));
+            else
+                how(got);
+            // A report that Graph did not take is a failure, though it was asked for and made.
+            auto const* not_taken = got.is_object() ? got.as_object().if_contains("failed") : nullptr;
+            if (!not_taken || *not_taken == 0) return 0;
+            throw refused(
+                fmt::format("Graph did not take {} of the reports: see mdmctl compliance list", show(*not_taken)));
+        };
+    });
+}
+
+CLI::Validator not_empty() {
+    return CLI::Validator(
+        [](std::string& s) { return s.empty() ? std::string("expected an ID, got nothing") : std::string(); }, "");
+}
+
 std::string show_end(json::object const& o) {
     return o.at("ends").is_null() ? std::string("end not known")
                                   : fmt::format("ends {} ({} days left)", show(o, "ends"), show(o, "days_left"));
@@ -82,8 +108,6 @@ namespace {
 
 using namespace mdmd;
 using namespace mdmd::ctl;
-
-json::array const& rows_of(json::value const& v) { return v.at("value").as_array(); }
 
 void print_status(json::value const& v) {
     auto const& o = v.as_object();
@@ -109,25 +133,6 @@ void print_status(json::value const& v) {
         auto const& m = one.as_object();
         fmt::print("\n{}\n    {}\n    {}\n", show(m, "message"), show(m, "renew"), show(m, "docs"));
         if (m.at("delivered") == false) fmt::print("    not delivered yet: {}\n", show(m, "error"));
-    }
-}
-
-void print_device(json::value const& v) {
-    auto const& o = v.as_object();
-    for (auto const* key : {"id", "name", "user", "ownership", "os_version", "state", "compliance", "entra_device_id",
-             "enrolled", "last_seen"})
-        fmt::print("{:<16} {}\n", key, show(o, key));
-    auto const& report = o.at("report").as_object();
-    fmt::print("{:<16} {} (last success {}, error {})\n", "report", show(report, "state"), show(report, "last_success"),
-        show(report, "error"));
-    if (auto const& settings = o.at("settings").as_array(); !settings.empty()) {
-        fmt::print("\nsettings\n");
-        table(settings, {{"STATE", "state"}, {"STATUS", "status"}, {"POLICY", "policy"}, {"WANTED", "wanted"},
-                            {"REPORTED", "reported"}, {"URI", "uri"}});
-    }
-    if (auto const& inventory = o.at("inventory").as_object(); !inventory.empty()) {
-        fmt::print("\ninventory\n");
-        for (auto const& [uri, value] : inventory) fmt::print("{}  {}\n", std::string_view(uri), show(value));
     }
 }
 
@@ -159,89 +164,15 @@ int main(int argc, char** argv) {
     app.add_option("--socket", line.socket, "The admin socket itself, instead of what the configuration names");
     app.add_flag("--json", line.as_json, "Print JSON");
 
-    // A verb that asks the daemon and prints the answer.
-    auto const on = [&line](CLI::App* command, auto what, auto how) {
-        command->callback([&line, what, how] {
-            line.run = [&line, what, how] {
-                auto daemon = line.daemon();
-                json::value const got = what(daemon);
-                if (line.as_json)
-                    fmt::print("{}\n", json::serialize(got));
-                else
-                    how(got);
-                // A report that Graph did not take is a failure, though it was asked for and made.
-                auto const* not_taken = got.is_object() ? got.as_object().if_contains("failed") : nullptr;
-                if (!not_taken || *not_taken == 0) return 0;
-                throw refused(
-                    fmt::format("Graph did not take {} of the reports: see mdmctl compliance list", show(*not_taken)));
-            };
-        });
-    };
+    auto const on = [&line](CLI::App* command, auto what, auto how) { asks(line, command, what, how); };
     using connection = daemon_connection;
-    auto const path = [](std::string const& a, std::string const& id, std::string const& b = "") {
-        return a + percent_encode(id) + b;
-    };
+    auto const path = [](std::string const& a, std::string const& id) { return a + percent_encode(id); };
 
     on(
         app.add_subcommand("status", "Versions, devices, reports, what ends when"),
         [](connection& c) { return c.get("/status"); }, print_status);
 
-    // An empty argument is most often a script's variable that is not set.
-    auto const not_empty = CLI::Validator(
-        [](std::string& s) { return s.empty() ? std::string("expected an ID, got nothing") : std::string(); }, "");
     std::string id;
-    auto* devices = app.add_subcommand("devices", "The devices, and commands for them");
-    devices->require_subcommand(1);
-    on(
-        devices->add_subcommand("list", "All devices"), [](connection& c) { return c.get("/devices"); },
-        [](json::value const& v) {
-            table(rows_of(v),
-                {{"NAME", "name"}, {"USER", "user"}, {"OWNERSHIP", "ownership"}, {"OS", "os_version"},
-                    {"STATE", "state"}, {"COMPLIANCE", "compliance"}, {"LAST SEEN", "last_seen"}, {"ID", "id"}});
-        });
-    auto* device_show = devices->add_subcommand("show", "One device with its settings, inventory and report");
-    device_show->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
-    on(
-        device_show, [&](connection& c) { return c.get(path("/devices/", id)); }, print_device);
-
-    std::string verb, uri, format, value;
-    auto* send = devices->add_subcommand("send", "Queue one command for a device's next session");
-    send->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
-    send->add_option("VERB", verb, "get, add, replace, delete or exec")
-        ->required()
-        ->check(CLI::IsMember({"get", "add", "replace", "delete", "exec"}));
-    send->add_option("URI", uri, "The node: ./Device/Vendor/MSFT/…")->required();
-    send->add_option("--format", format, "int, chr, bool, b64, xml, node, null…");
-    auto* value_option = send->add_option("--value", value, "The value");
-    on(
-        send,
-        [&](connection& c) {
-            json::object body{{"verb", verb}, {"uri", uri}};
-            if (!format.empty()) body["format"] = format;
-            if (value_option->count()) body["value"] = value;
-            return c.post(path("/devices/", id, "/commands"), body);
-        },
-        [](json::value const& v) { fmt::print("{} queued\n", show(v.at("id"))); });
-
-    auto* device_delete = devices->add_subcommand("delete",
-        "Forget a device: its certificates end, Entra is told that it is not managed; the computer itself is not told");
-    device_delete->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
-    on(
-        device_delete, [&](connection& c) { return c.remove(path("/devices/", id)); },
-        [](json::value const& v) { fmt::print("{} ({}) deleted\n", show(v.at("name")), show(v.at("id"))); });
-
-    auto* commands = app.add_subcommand("commands", "Commands with their status and results");
-    commands->require_subcommand(1);
-    auto* command_list = commands->add_subcommand("list", "The commands of one device");
-    command_list->add_option("ID", id, "Device ID, Entra device ID or unique name")->required()->check(not_empty);
-    on(
-        command_list, [&](connection& c) { return c.get(path("/devices/", id, "/commands")); },
-        [](json::value const& v) {
-            table(rows_of(v),
-                {{"QUEUED", "queued"}, {"STATE", "state"}, {"STATUS", "status"}, {"ERROR", "original_error"},
-                    {"VERB", "verb"}, {"URI", "uri"}, {"RESULT", "result"}, {"ID", "id"}});
-        });
-
     auto* compliance = app.add_subcommand("compliance", "Compliance states and their reports to Entra");
     compliance->require_subcommand(1);
     on(
@@ -265,7 +196,7 @@ int main(int argc, char** argv) {
                                   {"USER", "userId"}, {"REASON", "failureReason"}, {"ID", "id"}});
         });
     auto* event_show = events->add_subcommand("show", "One event");
-    event_show->add_option("ID", id, "The event's ID")->required()->check(not_empty);
+    event_show->add_option("ID", id, "The event's ID")->required()->check(not_empty());
     on(
         event_show, [&](connection& c) { return c.get(path("/events/", id)); },
         [](json::value const& v) {
@@ -273,6 +204,7 @@ int main(int argc, char** argv) {
                 fmt::print("{:<28} {}\n", std::string_view(key), show(field));
         });
 
+    add_devices(app, line);
     add_key(app, line);
     add_doctor(app, line);
     add_explain(app, line);
@@ -292,6 +224,9 @@ int main(int argc, char** argv) {
     }
     try {
         return line.run();
+    } catch (wrong_usage const& e) {
+        fmt::print(stderr, "mdmctl: {}\n", e.what());
+        return 2;
     } catch (std::exception const& e) {
         fmt::print(stderr, "mdmctl: {}\n", e.what());
         return 1;

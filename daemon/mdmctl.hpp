@@ -19,6 +19,11 @@ struct refused : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// What ends it with exit code 2.
+struct wrong_usage : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 class daemon_connection {
 public:
     explicit daemon_connection(std::filesystem::path socket);
@@ -46,6 +51,14 @@ struct command_line {
     daemon_connection daemon() const;  // throws `refused` where the configuration does not name its socket
 };
 
+// A verb that asks the daemon and prints the answer.
+void asks(command_line&, CLI::App* verb, std::function<json::value(daemon_connection&)> what,
+    std::function<void(json::value const&)> how);
+// An empty argument is most often a script's variable that is not set.
+CLI::Validator not_empty();
+
+void add_devices(CLI::App&, command_line&);  // devices, commands, trace
+void add_plan(CLI::App& policies, command_line&);
 void add_key(CLI::App&, command_line&);
 void add_doctor(CLI::App&, command_line&);
 void add_explain(CLI::App&, command_line&);
@@ -61,6 +74,7 @@ std::string show(json::value const&);
 std::string show(json::object const&, std::string_view key);
 // "ends 2027-06-30T00:00:00Z (9 days left)" of an object with `ends` and `days_left`.
 std::string show_end(json::object const&);
+json::array const& rows_of(json::value const&);  // of a list
 void table(json::array const& rows, std::initializer_list<std::pair<char const*, char const*>> columns);
 
 }  // namespace mdmd::ctl

@@ -130,6 +130,7 @@ public:
         });
         delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
         attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
+        sessions_timer_.emplace("sessions", [this] { appliance_.tend_sessions(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -183,12 +184,13 @@ public:
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
         for (auto* t : timers()) t->reset();
+        appliance_.sessions.flush();
     }
 
 private:
-    std::array<std::optional<timer>*, 7> timers() {
+    std::array<std::optional<timer>*, 8> timers() {
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
-            &attempts_timer_};
+            &attempts_timer_, &sessions_timer_};
     }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
@@ -201,7 +203,7 @@ private:
     }
     http::tls_identity management_identity(config::settings const& s) const {
         return {s.server.certificate_pem, s.server.key_pem, appliance_.ctx.authorities().client_authorities_pem(),
-            http::client_certificates::required};
+            s.management.digest ? http::client_certificates::optional : http::client_certificates::required};
     }
     // A device that renews its certificate may show the one it has.
     http::tls_identity public_identity(config::settings const& s) const {
@@ -224,7 +226,7 @@ private:
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
-        attempts_timer_;
+        attempts_timer_, sessions_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

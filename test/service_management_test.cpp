@@ -1,118 +1,10 @@
-#include "omadm/syncml.hpp"
-#include "policy/policy.hpp"
-#include "test/service_fixture.hpp"
-#include "xml/document.hpp"
+#include "test/service_session_fixture.hpp"
 
 using namespace mdmd;
 using namespace mdmd::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::string_view first_body =
-    R"(<Alert><CmdID>2</CmdID><Data>1201</Data></Alert><Alert><CmdID>3</CmdID><Data>1224</Data><Item><Meta><Type xmlns="syncml:metinf">com.microsoft/MDM/LoginStatus</Type></Meta><Data>user</Data></Item></Alert><Replace><CmdID>4</CmdID><Item><Source><LocURI>./DevInfo/DevId</LocURI></Source><Data>MDMDEVICE1</Data></Item><Item><Source><LocURI>./DevInfo/Man</LocURI></Source><Data>Maker</Data></Item></Replace>)";
-
-struct sent_command {
-    std::string name, uri, data;
-    int id = 0;
-};
-
-// The commands of a reply, in order.
-std::vector<sent_command> commands_of(std::string const& reply) {
-    std::vector<sent_command> all;
-    constexpr std::string_view ns = "SYNCML:SYNCML1.2";
-    auto const doc = xml::parse(reply).value();
-    auto const text = [&](xml::tree const& t, std::initializer_list<char const*> path) {
-        auto const* at = &t;
-        for (auto const* p : path)
-            if (at) at = xml::child(*at, ns, p);
-        return at ? at->data() : std::string();
-    };
-    for (auto const& [name, e] : *xml::child(doc.content, ns, "SyncBody"))
-        if (name.local != "Status" && name.local != "Final" && name.local != "Alert")
-            all.push_back({name.local, text(e, {"Item", "Target", "LocURI"}), text(e, {"Item", "Data"}),
-                std::stoi(text(e, {"CmdID"}))});
-    return all;
-}
-
-struct session_fixture : appliance_fixture {
-    session_fixture() { certificate = enroll_one(); }
-
-    std::map<std::string, std::string> tree{
-        {"./DevDetail/SwV", "10.0.22631.3447"}, {"./DevDetail/Ext/Microsoft/DeviceName", "PC1"}};
-    std::map<std::string, int> refuse;  // by URI: the status given instead
-    std::vector<std::string> seen;      // "Replace ./X=1"
-
-    // Plays a whole session as a device with `tree` would; returns how many messages it took.
-    int sync(std::string const& id, int most = 10) {
-        auto r = post(syncml(id, 1, first_body));
-        for (int msg = 2; msg < most; ++msg) {
-            REQUIRE(r.status == 200);
-            auto const commands = commands_of(r.body);
-            if (commands.empty()) return msg - 1;
-            r = post(syncml(id, msg, answers(commands, msg - 1)));
-        }
-        FAIL("the session does not end");
-        return most;
-    }
-
-    std::string answers(std::vector<sent_command> const& commands, int server_msg) {
-        std::string body = fmt::format(
-            "<Status><CmdID>1</CmdID><MsgRef>{}</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Data>200</Data></Status>",
-            server_msg);
-        int id = 1;
-        std::string results;
-        for (auto const& c : commands) {
-            seen.push_back(c.name + " " + c.uri + (c.data.empty() ? "" : "=" + c.data));
-            int status = 200;
-            auto const node = policy::canonical_uri(c.uri);
-            auto const at = std::find_if(
-                tree.begin(), tree.end(), [&](auto const& e) { return policy::canonical_uri(e.first) == node; });
-            if (auto const f = refuse.find(c.uri); f != refuse.end()) {
-                status = f->second;
-            } else if (c.name == "Get") {
-                if (at == tree.end())
-                    status = 404;
-                else
-                    results += fmt::format(
-                        "<Results><CmdID>{}</CmdID><MsgRef>{}</MsgRef><CmdRef>{}</CmdRef><Cmd>Get</Cmd><Item><Source><LocURI>{}</LocURI></Source><Data>{}</Data></Item></Results>",
-                        1000 + c.id, server_msg, c.id, c.uri, at->second);
-            } else if (c.name == "Add") {
-                if (at != tree.end())
-                    status = 418;
-                else
-                    tree[c.uri] = c.data;
-            } else if (c.name == "Replace") {
-                if (at != tree.end())
-                    at->second = c.data;
-                else if (c.uri.find("/Policy/Config/") != c.uri.npos)
-                    tree[c.uri] = c.data;
-                else
-                    status = 404;
-            } else if (c.name == "Delete") {
-                if (at == tree.end())
-                    status = 404;
-                else
-                    tree.erase(at);
-            }
-            body += fmt::format(
-                "<Status><CmdID>{}</CmdID><MsgRef>{}</MsgRef><CmdRef>{}</CmdRef><Cmd>{}</Cmd><Data>{}</Data></Status>",
-                ++id, server_msg, c.id, c.name, status);
-        }
-        return body + results;
-    }
-
-    config::policy_file& add_policy(std::string name = "baseline") {
-        config.policies.push_back({.name = std::move(name)});
-        return config.policies.back();
-    }
-    std::string setting_states() {
-        std::string all;
-        for (auto const& s : service::details(*appliance, "PC1").value().settings) all += s.uri + ":" + s.state + " ";
-        return all;
-    }
-    bool was_sent(std::string const& what) const { return std::find(seen.begin(), seen.end(), what) != seen.end(); }
-};
 
 constexpr char min_length[] = "./Device/Vendor/MSFT/Policy/Config/DeviceLock/MinDevicePasswordLength";
 constexpr char passport[] = "./Device/Vendor/MSFT/PassportForWork/T/Policies/UsePassportForWork";
@@ -150,15 +42,16 @@ TEST_CASE_METHOD(session_fixture, "WBXML and other types are not taken", "[servi
 }
 
 TEST_CASE_METHOD(session_fixture, "the first session reads who the device is, an idle one little", "[service]") {
-    CHECK(sync("1") == 2);
+    sync("1");
     auto const d = service::details(*appliance, "PC1").value();
     CHECK(d.summary.device.os_version == "10.0.22631.3447");
     CHECK(d.summary.last_seen == time.now());
     CHECK(std::any_of(
         d.facts.begin(), d.facts.end(), [](auto const& f) { return f.node == "./DevInfo/Man" && f.value == "Maker"; }));
+    CHECK(d.refreshed == time.now());
     seen.clear();
-    sync("2");
-    CHECK(seen == std::vector<std::string>{"Get ./DevDetail/SwV"});
+    CHECK(sync("2") == 1);
+    CHECK(seen.empty());
 }
 
 TEST_CASE_METHOD(session_fixture, "a lost reply is repeated byte for byte, and nothing happens twice", "[service]") {
@@ -185,6 +78,10 @@ TEST_CASE_METHOD(
     tree[min_length] = "4";
     seen.clear();
     sync("2");
+    CHECK(tree[min_length] == "4");
+    CHECK(seen.empty());
+    time.advance(24h);
+    sync("4");
     CHECK(tree[min_length] == "8");
     CHECK(was_sent(std::string("Replace ") + min_length + "=8"));
 
@@ -202,8 +99,8 @@ TEST_CASE_METHOD(
     reconfigure();
     sync("1");
     auto const d = service::details(*appliance, "PC1").value();
-    REQUIRE(d.settings.size() == 1);
-    CHECK(d.settings[0].state == "failed");
+    REQUIRE(setting_states() == std::string(min_length) + ":failed ");
+    CHECK(d.settings[0].uri == min_length);
     CHECK(d.settings[0].status == 405);
     seen.clear();
     sync("2");
@@ -319,7 +216,7 @@ TEST_CASE_METHOD(session_fixture, "a device cannot fill the store with what it s
               .status == 200);
     sync("2");
     auto const d = service::details(*appliance, service::devices(*appliance)[0].device.id).value();
-    CHECK(d.facts.size() < 20);
+    CHECK(d.facts.size() < 60);
     for (auto const& f : d.facts) CHECK(f.value.value_or("").size() <= 16 * 1024);
     CHECK(d.summary.device.name.size() <= 256);
 }

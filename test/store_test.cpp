@@ -244,34 +244,6 @@ TEST_CASE_METHOD(fixture, "one enrollment request never gets two certificates", 
         db.read([](store::connection& c) { return store::find_certificate_by_request(c, "request"); })->revoked == now);
 }
 
-TEST_CASE_METHOD(fixture, "commands keep their order; what was sent and not answered returns, but no exec", "[store]") {
-    db.write([&](store::connection& c) {
-        store::add_device(c, make("1"));
-        for (auto const* verb : {"replace", "exec", "get"}) {
-            store::command cmd{.id = verb,
-                .device_id = "1",
-                .verb = verb,
-                .uri = "./X",
-                .format = "",
-                .value = {},
-                .queued = now,
-                .status = {},
-                .original_error = "",
-                .result = {},
-                .updated = now};
-            store::add_command(c, cmd);
-            store::deliver_command(c, verb, now);
-        }
-        store::finish_command(c, "get", "done", 200, "", "v", now);
-        store::return_unanswered(c, "1", now);
-    });
-    std::string all;
-    for (auto const& c : db.read([](store::connection& d) { return store::list_commands(d, "1"); }))
-        all += c.id + ":" + c.state + " ";
-    CHECK(all == "replace:queued exec:unknown get:done ");
-    CHECK(db.read([](store::connection& d) { return store::list_commands(d, "1").back().result; }) == "v");
-}
-
 TEST_CASE_METHOD(fixture, "the reports that are due come by their time, and totals count them", "[store]") {
     db.write([&](store::connection& c) {
         store::put_report(c, {"1", "E1", true, true, "due", "", 0, now + 2s, "503", {}, false});

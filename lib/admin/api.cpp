@@ -38,29 +38,64 @@ template <class T> http::response one(result<T> const& r, int status = 200) {
     return r ? reply(status, to_json(*r)) : refused(r.error());
 }
 
+// What a body says of a command. Errors: malformed.
+result<service::new_command> command_from(json::object const& body, std::initializer_list<std::string_view> others) {
+    service::new_command command;
+    std::map<std::string_view, std::string*> const texts{{"kind", &command.kind}, {"variant", &command.variant},
+        {"verb", &command.verb}, {"uri", &command.uri}, {"format", &command.format}, {"user", &command.user}};
+    for (auto const& [key, value] : body) {
+        std::string_view const name = key;
+        if (std::find(others.begin(), others.end(), name) != others.end()) continue;
+        if (name == "ttl_s" && value.is_int64()) {
+            command.ttl = std::chrono::seconds(value.as_int64());
+            continue;
+        }
+        auto const known = texts.find(name);
+        if (known == texts.end() && name != "value")
+            return fail(
+                errc::malformed, fmt::format("{}: expected kind, variant, verb, uri, format, value, user or ttl_s",
+                                     printable(name, 32)));
+        if (name == "value" && value.is_null()) continue;
+        if (!value.is_string()) return fail(errc::malformed, fmt::format("{}: expected a string", name));
+        if (name == "value")
+            command.value = std::string(value.as_string());
+        else
+            *known->second = std::string(value.as_string());
+    }
+    return command;
+}
+
 http::response send(service::appliance& a, std::string const& device, std::string const& body) {
     boost::system::error_code bad;
     auto const parsed = json::parse(body, bad);
     if (bad || !parsed.is_object()) return refused(400, "bad_request", "expected a JSON object");
-    service::new_command command;
-    for (auto const& [key, value] : parsed.as_object()) {
-        if (key == "value" && value.is_null()) continue;
-        if (!value.is_string())
-            return refused(400, "bad_request", fmt::format("{}: expected a string", std::string_view(key)));
-        std::string text(value.as_string());
-        if (key == "verb")
-            command.verb = std::move(text);
-        else if (key == "uri")
-            command.uri = std::move(text);
-        else if (key == "format")
-            command.format = std::move(text);
-        else if (key == "value")
-            command.value = std::move(text);
-        else
-            return refused(
-                400, "bad_request", fmt::format("{}: expected verb, uri, format or value", printable(key, 32)));
-    }
-    return one(service::send(a, device, std::move(command)), 201);
+    auto command = command_from(parsed.as_object(), {});
+    if (!command) return refused(command.error());
+    return one(service::send(a, device, std::move(*command)), 201);
+}
+
+// The same for all devices that a condition holds for.
+http::response send_to_all(service::appliance& a, std::string const& body) {
+    boost::system::error_code bad;
+    auto const parsed = json::parse(body, bad);
+    auto const* const all = !bad ? parsed.if_object() : nullptr;
+    auto const* const where = all ? all->if_contains("where") : nullptr;
+    auto const* const count = all ? all->if_contains("count") : nullptr;
+    if (!where || !where->is_string() || (count && !count->is_int64()))
+        return refused(400, "bad_request", "expected {\"where\": text, \"count\": whole number, and a command}");
+    auto command = command_from(*all, {"where", "count"});
+    if (!command) return refused(command.error());
+    auto const sent = service::send_to_all(
+        a, where->as_string(), std::move(*command), count ? std::optional(count->as_int64()) : std::nullopt);
+    return sent ? list(*sent) : refused(sent.error());
+}
+
+http::response selected(service::appliance& a, std::string const& query) {
+    auto const chosen = service::select(a, find_parameter(parse_query(query), "where").value_or(""));
+    if (!chosen) return refused(chosen.error());
+    json::array value;
+    for (auto const& d : *chosen) value.push_back({{"id", d.id}, {"name", d.name}, {"user", d.upn}});
+    return reply(200, {{"value", std::move(value)}});
 }
 
 http::response remove_device(service::appliance& a, std::string const& id) {
@@ -184,6 +219,18 @@ http::response serve(service::appliance& a, about const& us, http::request const
         auto const all = service::commands(a, path[1]);
         return all ? list(*all) : refused(all.error());
     }
+    if (is({"devices", "*", "plan"})) {
+        if (!get) return no_method();
+        auto const all = service::plan(a, path[1], find_parameter(parse_query(r.query), "user").value_or(""));
+        return all ? list(*all) : refused(all.error());
+    }
+    if (is({"devices", "*", "trace"})) {
+        if (!get) return no_method();
+        auto const all = service::traces(a, path[1]);
+        return all ? list(*all) : refused(all.error());
+    }
+    if (is({"commands"})) return post ? send_to_all(a, r.body) : get ? selected(a, r.query) : no_method();
+    if (is({"commands", "*"})) return r.method == "DELETE" ? one(service::cancel(a, path[1])) : no_method();
     if (is({"compliance"})) return get ? list(service::compliance_states(a)) : no_method();
     if (is({"compliance", "report"})) return post ? report(a) : no_method();
     if (is({"compliance", "links"})) return post ? compliance_link(a, r.body) : no_method();

@@ -94,11 +94,23 @@ json::object to_json(service::device_details const& d) {
     all["mdm_device_id"] = d.summary.device.mdm_device_id;
     all["hardware_id"] = text(d.summary.device.hardware_id);
     all["client_request_id"] = d.summary.device.correlation_id;
+    // Whose a setting is: the user's name where it is known, else the object ID.
+    auto const user_name = [&](std::string const& id) -> json::value {
+        if (id == d.summary.device.user_id && !d.summary.device.upn.empty()) return json::value(d.summary.device.upn);
+        for (auto const& u : d.users)
+            if (u.user_id == id && !u.upn.empty()) return json::value(u.upn);
+        return text(id);
+    };
+    json::array users;
+    for (auto const& u : d.users)
+        users.push_back({{"user", text(u.upn)}, {"user_id", u.user_id}, {"first_seen", rfc3339(u.first_seen)}});
+    all["users"] = std::move(users);
     json::array settings;
     for (auto const& s : d.settings)
-        settings.push_back({{"uri", s.uri}, {"user", nullptr}, {"policy", s.policy}, {"state", s.state},
+        settings.push_back({{"uri", s.uri}, {"user", user_name(s.user_id)}, {"policy", s.policy}, {"state", s.state},
             {"status", s.status ? json::value(s.status) : json::value(nullptr)},
-            {"original_error", text(s.original_error)}, {"wanted", text(s.value)}, {"reported", text(s.reported)}});
+            {"original_error", text(s.original_error)}, {"wanted", text(s.value)}, {"reported", text(s.reported)},
+            {"note", text(s.note)}});
     all["settings"] = std::move(settings);
     all["report"] = report_json(d.report);
     json::array certificates;
@@ -106,17 +118,33 @@ json::object to_json(service::device_details const& d) {
         certificates.push_back({{"fingerprint", c.fingerprint}, {"serial", c.serial},
             {"not_before", rfc3339(c.not_before)}, {"not_after", rfc3339(c.not_after)}, {"revoked", time(c.revoked)}});
     all["certificates"] = std::move(certificates);
-    json::object inventory;
-    for (auto const& f : d.facts)
-        if (f.status == 200) inventory[f.node] = text(f.value);
+    json::object inventory, since;
+    for (auto const& f : d.facts) {
+        if (f.status != 200) continue;
+        inventory[f.node] = text(f.value);
+        since[f.node] = rfc3339(f.since);
+    }
     all["inventory"] = std::move(inventory);
+    all["inventory_since"] = std::move(since);
+    all["inventory_read"] = time(d.refreshed);
     return all;
 }
 
 json::object to_json(store::command const& c) {
-    return {{"id", c.id}, {"verb", c.verb}, {"uri", c.uri}, {"format", text(c.format)}, {"value", text(c.value)},
-        {"queued", rfc3339(c.queued)}, {"state", c.state}, {"status", number(c.status)},
-        {"original_error", text(c.original_error)}, {"result", text(c.result)}, {"updated", rfc3339(c.updated)}};
+    return {{"id", c.id}, {"device_id", c.device_id}, {"kind", c.kind}, {"user_id", text(c.user_id)},
+        {"verb", text(c.verb)}, {"uri", text(c.uri)}, {"format", text(c.format)}, {"value", text(c.value)},
+        {"queued", rfc3339(c.queued)}, {"expires", time(c.expires)}, {"state", c.state}, {"status", number(c.status)},
+        {"original_error", text(c.original_error)}, {"result", text(c.result)}, {"detail", text(c.detail)},
+        {"updated", rfc3339(c.updated)}};
+}
+
+json::object to_json(service::planned_command const& c) {
+    return {{"verb", c.verb}, {"uri", c.uri}, {"format", text(c.format)}, {"value", text(c.value)}, {"what", c.what}};
+}
+
+json::object to_json(store::trace const& t) {
+    return {{"began", rfc3339_ms(t.began)}, {"session", t.session_id}, {"idle", t.idle},
+        {"messages", json::parse(t.messages)}};
 }
 
 json::object to_json(service::compliance_view const& v) {

@@ -11,6 +11,8 @@ boost::json::object to_json(service::keys_view const&, time_point now);
 boost::json::object to_json(service::device_view const&);
 boost::json::object to_json(service::device_details const&);
 boost::json::object to_json(store::command const&);
+boost::json::object to_json(service::planned_command const&);
+boost::json::object to_json(store::trace const&);
 boost::json::object to_json(service::compliance_view const&);
 boost::json::object to_json(service::pins::created const&);
 boost::json::object to_json(store::pin const&, time_point now);

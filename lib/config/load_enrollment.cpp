@@ -135,6 +135,17 @@ void read_enrollment(section s, context const& in, settings& into) {
     if (e.on_premise && !users) s.missing(users, "the path of an htpasswd file, as enrollment.on_premise_auth is file");
     if (auto const v = s.read("federated_auth", "off or entra", one_of({"off", "entra"}))) e.federated = *v == 1;
     read_duration(s, e.abandon_after, "abandon_after");
+    if (auto const v = s.read("status_page", "off, device or user", one_of({"off", "device", "user"}))) {
+        e.status_page.on = *v != 0;
+        e.status_page.for_users = *v == 2;
+    }
+    s.assign(e.status_page.timeout, "status_page_timeout", "whole minutes from 1m to 1440m such as 60m",
+        [](std::string const& text) -> std::optional<std::chrono::minutes> {
+            auto const d = parse_duration(text);
+            if (!d || *d < std::chrono::minutes(1) || *d > std::chrono::minutes(1440)) return std::nullopt;
+            auto const whole = std::chrono::floor<std::chrono::minutes>(*d);
+            return whole == *d ? std::optional(whole) : std::nullopt;
+        });
     read_duration(s, e.certificate_validity, "certificate_validity");
     auto const before = e.renewal_window;
     auto const window = s.get("renewal_window");

@@ -154,7 +154,8 @@ std::optional<std::string> read_uri(section& s, uri_for use) {
             s.report(f, fmt::format("{}, got {}", fault, got(*f.value)));
             return std::nullopt;
         }
-    return s.convert(f, "the address of a node", [](std::string const& text) { return std::optional(text); }, style::any);
+    return s.convert(
+        f, "the address of a node", [](std::string const& text) { return std::optional(text); }, style::any);
 }
 
 void read_setting(section s, int line, policy_file& into, std::map<std::string, int>& seen) {

@@ -137,7 +137,14 @@ void read_terms(section s, context const& in, settings& into) {
 }
 
 void read_management(section s, settings& into) {
-    read_duration(s, into.management.poll, "poll");
+    auto& e = into.management;
+    read_duration(s, e.poll, "poll");
+    read_duration(s, e.refresh, "refresh");
+    if (auto const v = s.read(
+            "authentication", "certificate or certificate-or-digest", one_of({"certificate", "certificate-or-digest"})))
+        e.digest = *v == 1;
+    if (auto const v = s.read("trace", "a whole number from 0 to 1000", parse_integer(0, 1000), style::plain))
+        e.trace = static_cast<int>(*v);
     s.done();
 }
 

@@ -136,6 +136,12 @@ struct settings {
         std::vector<local_user> users;  // of users_file, by name
         bool federated = false;         // Windows' sign-in page is ours, and sends the user on to Entra
         seconds abandon_after{std::chrono::hours(1)};
+        // Windows' Enrollment Status Page: whether a computer that joins shows it, its users too, and for how long it
+        // waits at most.
+        struct {
+            bool on = true, for_users = false;
+            std::chrono::minutes timeout{60};
+        } status_page;
         seconds certificate_validity{std::chrono::days(365)};
         seconds renewal_window{std::chrono::days(60)};
     } enrollment;
@@ -158,6 +164,9 @@ struct settings {
 
     struct {
         seconds poll{std::chrono::hours(8)};
+        seconds refresh{std::chrono::hours(24)};  // how often inventory and settings are read whole
+        bool digest = false;                      // a device without a certificate may prove itself by SyncML's MD5
+        int trace = 20;                           // sessions kept of each device; 0: none
     } management;
 
     struct {

@@ -44,8 +44,7 @@ fit version_fit(config::policy_target const& t, std::string const& text) {
     if (!t.min_os_version && !t.max_os_version) return fit::yes;
     auto const v = parse_os_version(text);
     if (!v) return fit::undecided;
-    bool const holds =
-        !(t.min_os_version && *v < *t.min_os_version) && !(t.max_os_version && *t.max_os_version < *v);
+    bool const holds = !(t.min_os_version && *v < *t.min_os_version) && !(t.max_os_version && *t.max_os_version < *v);
     return holds ? fit::yes : fit::no;
 }
 
@@ -77,8 +76,7 @@ struct filled {
     std::optional<config::placeholder> missing;  // the first that is not known
 };
 
-template <class Encode>
-filled fill(std::string const& open, device_traits const& d, person const& who, Encode encode) {
+template <class Encode> filled fill(std::string const& open, device_traits const& d, person const& who, Encode encode) {
     filled out;
     if (open.find("{{") == open.npos) return {open, {}};
     auto const pieces = config::parse_template(open);
@@ -101,8 +99,8 @@ wanted_setting fill(config::policy_setting const& s, device_traits const& d, per
     out.value = s.value;
     auto missing = uri.missing;
     if (s.value && is_open(s.format)) {
-        auto value = fill(*s.value, d, who,
-            [&](std::string_view text) { return s.markup ? html_escape(text) : std::string(text); });
+        auto value = fill(
+            *s.value, d, who, [&](std::string_view text) { return s.markup ? html_escape(text) : std::string(text); });
         out.value = std::move(value.text);
         if (!missing) missing = value.missing;
     }
@@ -120,7 +118,8 @@ bool same(wanted_setting const& a, wanted_setting const& b) {
 }
 
 // Withholds what the device's Windows does not have yet.
-void judge_version(wanted_setting& w, std::string const& canonical, device_traits const& d, first_version const& first) {
+void judge_version(
+    wanted_setting& w, std::string const& canonical, device_traits const& d, first_version const& first) {
     auto const have = first ? parse_os_version(d.os_version) : std::nullopt;
     auto const since = have ? first(canonical) : std::nullopt;
     if (!since || *since <= *have) return;
@@ -131,8 +130,8 @@ void judge_version(wanted_setting& w, std::string const& canonical, device_trait
     w.value.reset();
 }
 
-void add_settings(desired_state& out, config::policy_file const& policy, device_traits const& device, person const& who,
-    int& order) {
+void add_settings(
+    desired_state& out, config::policy_file const& policy, device_traits const& device, person const& who, int& order) {
     for (auto const& s : policy.settings) {
         auto wish = fill(s, device, who);
         wish.policy = policy.name;

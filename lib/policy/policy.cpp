@@ -63,6 +63,12 @@ omadm::wanted keyed(std::string const& canonical, omadm::command what) {
     return {std::string(key_prefix) + canonical, std::move(what)};
 }
 
+omadm::wanted grouped(std::string const& canonical, setting_record const& r, std::string const& group) {
+    auto w = keyed(canonical, write(r, canonical));
+    w.atomic = group;
+    return w;
+}
+
 std::optional<std::int64_t> integer(std::string_view s) {
     s = trim(s);
     if (s.starts_with('+')) s.remove_prefix(1);
@@ -255,8 +261,20 @@ std::vector<omadm::wanted> first_round(record_map const& records) {
             remove.uri = it->second.wanted.uri;
             out.push_back(keyed(it->first, std::move(remove)));
         }
-    for (auto const* entry : write_order(records))
-        out.push_back(keyed(entry->first, write(entry->second, entry->first)));
+    auto const order = write_order(records);
+    std::set<std::string> sent;  // groups
+    for (auto const* entry : order) {
+        auto const group = atomic_group(entry->first);
+        if (group.empty()) out.push_back(keyed(entry->first, write(entry->second, entry->first)));
+        if (group.empty() || !sent.insert(group).second) continue;
+        for (auto const* other : order)
+            if (atomic_group(other->first) == group) out.push_back(grouped(other->first, other->second, group));
+    }
+    return out;
+}
+
+std::vector<omadm::wanted> drift_round(record_map const& records) {
+    std::vector<omadm::wanted> out;
     for (auto const& [uri, r] : records)
         if (r.state == setting_state::applied && has_value(r.wanted)) {
             omadm::command get;
@@ -264,6 +282,16 @@ std::vector<omadm::wanted> first_round(record_map const& records) {
             get.uri = r.wanted.uri;
             out.push_back(keyed(uri, std::move(get)));
         }
+    return out;
+}
+
+std::vector<omadm::wanted> again(record_map const& records, std::set<std::string> const& nodes) {
+    constexpr int most_attempts = 3;
+    std::vector<omadm::wanted> out;
+    for (auto const* entry : write_order(records))
+        if (nodes.contains(entry->first) && entry->second.state == setting_state::pending &&
+            entry->second.attempts <= most_attempts)
+            out.push_back(grouped(entry->first, entry->second, atomic_group(entry->first)));
     return out;
 }
 

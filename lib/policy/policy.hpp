@@ -109,11 +109,16 @@ using record_map = std::map<std::string, setting_record>;  // by canonical URI
 // device stays there until it can be replaced. Records of undecided policies stay as they are, wanted by others or not.
 record_map reconcile(desired_state const&, record_map);
 
-// The commands for a session, their keys being "setting:" + canonical URI. First round: the deletes that are owed,
-// children first; the writes, in the order of the policies but parents first; a Get of each applied setting with a
-// value, so that drift shows. A pending setting that may be on the device is written with Replace; one that never was
-// with Replace where it is a Policy CSP leaf (Windows takes it as an upsert there), with Add elsewhere.
+// The commands for a session, their keys being "setting:" + canonical URI: the deletes that are owed, children first;
+// the writes, in the order of the policies but parents first, and those of one atomic_group() together. A pending
+// setting that may be on the device is written with Replace; one that never was with Replace where it is a Policy CSP
+// leaf (Windows takes it as an upsert there), with Add elsewhere.
 std::vector<omadm::wanted> first_round(record_map const&);
+// A Get of each applied setting with a value, so that drift shows.
+std::vector<omadm::wanted> drift_round(record_map const&);
+// The writes of those settings that an Atomic took back with it, to be sent once more after what failed in it was
+// corrected: of `nodes` those that are pending and were not tried more than three times.
+std::vector<omadm::wanted> again(record_map const&, std::set<std::string> const& nodes);
 
 // Takes in one outcome of such a command; returns the follow-up to send in the same session, if any: Replace after
 // 418 on Add, Add after 404 on Replace (but not after both), the write again after a Get that showed another value or

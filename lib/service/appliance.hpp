@@ -18,6 +18,7 @@
 #include "service/reporter.hpp"
 #include "service/sign_in.hpp"
 #include "service/signing_keys.hpp"
+#include "service/trace.hpp"
 #include "service/troubleshooting.hpp"
 
 namespace mdmd::service {
@@ -41,10 +42,14 @@ struct appliance {
     compliance_page compliance{ctx};
     service::renewal renew{ctx};
     enrollment enroll{ctx, who, may, renew, trouble};
-    management manage{ctx};
+    trace sessions{ctx};
+    management manage{ctx, keys, sessions};
     reporter report{ctx, token};
     expiries ends{ctx, token};
     reminders remind{ctx, ends};
+
+    // Called by the timer: what sessions leave to be done behind them.
+    void tend_sessions();
 
     // A new configuration takes effect: the keys are tried at once, devices are judged by the new policies.
     void reload(std::shared_ptr<configuration const>, http::transport);

@@ -6,7 +6,10 @@
 #include "service/consent.hpp"
 #include "service/discovery.hpp"
 #include "service/evaluation.hpp"
+#include "service/own_settings.hpp"
+#include "service/setting_rows.hpp"
 #include "store/certificates.hpp"
+#include "store/commands.hpp"
 #include "store/sign_ins.hpp"
 
 namespace mdmd::service {
@@ -275,6 +278,9 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
                                        .not_after = certificate.not_after(),
                                        .request_digest = digest,
                                        .revoked = {}});
+        // What the provisioning document sets is known to be there.
+        for (auto const& [node, record] : provisioned_settings(settings))
+            store::put_setting(db, device.id, row_of("", node, record));
         evaluate_device(db, *config, device.id, now);
         who.device_id = device.id;
         trouble_.begin(db, "issued", who, now);

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "core/log.hpp"
+#include "service/inventory.hpp"
 
 namespace mdmd::service {
 namespace {
@@ -33,8 +34,26 @@ compliance::report report_or_new(store::connection& db, std::string_view device_
 
 }  // namespace
 
-policy::device_traits traits_of(store::device const& d) {
-    return {.ownership = d.ownership == "corporate" ? config::ownership::corporate : config::ownership::personal};
+policy::device_traits traits_of(
+    store::device const& d, compliance::facts const& facts, config::settings const& settings) {
+    auto const told = [&](std::string_view node) {
+        auto const f = facts.find(std::string(node));
+        return f != facts.end() && f->second.status == 200 ? f->second.value.value_or("") : std::string();
+    };
+    auto const version = told(compliance::os_version_uri);
+    policy::device_traits t;
+    t.ownership = d.ownership == "corporate" ? config::ownership::corporate : config::ownership::personal;
+    t.id = d.id;
+    t.entra_device_id = d.entra_device_id;
+    t.name = d.name;
+    t.os_version = version.empty() ? d.os_version : version;
+    t.serial = told(inventory::serial);
+    t.manufacturer = told("./DevInfo/Man");
+    t.model = told("./DevInfo/Mod");
+    t.tenant_id = settings.entra.tenant_id;
+    t.enrolled_by.id = d.user_id;
+    t.enrolled_by.upn = d.upn;
+    return t;
 }
 
 compliance::facts facts_of(std::vector<store::fact> const& stored) {
@@ -93,9 +112,15 @@ void evaluate_device(store::connection& db, configuration const& config, std::st
     if (!device || device->state != "enrolled") return;
     auto const stored = store::find_verdict(db, device_id);
     auto const before = stored ? std::optional(to_verdict(*stored)) : std::nullopt;
-    compliance::subject const who{traits_of(*device), device->enrolled, store::last_seen(db, device_id)};
-    auto const verdict = compliance::evaluate(config.policies, who, facts_of(store::list_facts(db, device_id)),
-        {config.settings.compliance.stale_after}, before, now);
+    auto const facts = facts_of(store::list_facts(db, device_id));
+    compliance::subject who{
+        traits_of(*device, facts, config.settings), device->enrolled, store::last_seen(db, device_id)};
+    if (auto groups = store::find_user_groups(db, device->user_id)) {
+        who.traits.enrolled_by.groups = std::move(groups->groups);
+        who.traits.enrolled_by.groups_known = true;
+    }
+    auto const verdict =
+        compliance::evaluate(config.policies, who, facts, {config.settings.compliance.stale_after}, before, now);
 
     // A check that only moved further away is left where it stands: when it comes, it finds nothing and moves on.
     // So an idle check-in writes no verdict.

@@ -11,7 +11,8 @@
 
 namespace mdmd::service {
 
-policy::device_traits traits_of(store::device const&);
+// What of a device its policies go by. Whose groups are known is the caller's to add.
+policy::device_traits traits_of(store::device const&, compliance::facts const&, config::settings const&);
 compliance::facts facts_of(std::vector<store::fact> const&);
 
 compliance::verdict to_verdict(store::verdict const&);

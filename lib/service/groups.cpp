@@ -2,6 +2,7 @@
 
 #include "core/log.hpp"
 #include "core/random.hpp"
+#include "store/enrollment.hpp"
 
 namespace mdmd::service {
 namespace {
@@ -14,6 +15,12 @@ constexpr std::size_t most_users = 10'000;
 constexpr int most_pages = 20;
 constexpr auto patience = 5s;
 constexpr auto pause = 2s, longest_pause = 60s;  // after Graph failed
+constexpr auto tick_pause = 5s;
+constexpr std::int64_t most_at_once = 20;
+
+bool uses_groups(std::vector<config::policy_file> const& policies) {
+    return std::any_of(policies.begin(), policies.end(), [](auto const& p) { return !p.target.groups.empty(); });
+}
 
 }  // namespace
 
@@ -31,6 +38,10 @@ result<std::set<std::string>> user_groups::of(std::string_view user_id, std::chr
         if (wait) return fail(errc::unavailable, problem_);
     }
     auto asked = ask(id);
+    if (asked)
+        keep(id, *asked);
+    else if (asked.error().code == errc::not_found)
+        keep(id, {});
     std::scoped_lock const lock(mutex_);
     if (asked) {
         if (known_.size() >= most_users && !known_.contains(id))
@@ -103,7 +114,36 @@ result<bool> user_groups::may_enroll(std::string_view user_id) {
     return inside;
 }
 
+// Only what somebody goes by is kept: where no policy is for groups, nothing.
+void user_groups::keep(std::string const& user_id, std::set<std::string> const& groups) {
+    if (!uses_groups(context_.config()->policies)) return;
+    auto const now = context_.time.now();
+    context_.db.write([&](store::connection& db) {
+        store::put_user_groups(db, {.user_id = user_id, .groups = {groups.begin(), groups.end()}, .fetched = now});
+    });
+}
+
+void user_groups::tick() {
+    auto const now = context_.time.now();
+    {
+        std::scoped_lock const lock(mutex_);
+        if (now < next_tick_ && next_tick_ - now <= tick_pause) return;  // a clock that was set back waits for nothing
+        next_tick_ = now + tick_pause;
+        if (now < not_before_) return;
+    }
+    if (!uses_groups(context_.config()->policies)) return;
+    auto const due = context_.db.read(
+        [&](store::connection& db) { return store::users_to_look_up(db, now - lifetime, most_at_once); });
+    for (auto const& user : due) {
+        auto const got = of(user, lifetime);
+        if (!got && got.error().code != errc::not_found) return;
+        // What another use of the same groups had asked for already is kept all the same.
+        if (got) keep(user, *got);
+    }
+}
+
 void user_groups::forget() {
+    context_.db.write([](store::connection& db) { store::forget_user_groups(db); });
     std::scoped_lock const lock(mutex_);
     known_.clear();
     not_before_ = {};

@@ -23,6 +23,10 @@ public:
     // now is not turned away by what is remembered: that is used for 10 s only where it would. Errors: as of().
     [[nodiscard]] result<bool> may_enroll(std::string_view user_id);
 
+    // Called by the timer: where policies are for groups, the groups of enrolled devices' users are kept in the store,
+    // not older than an hour where Graph answers, for sessions and verdicts to go by.
+    void tick();
+
     void forget();  // another tenant's users come from now on
 
 private:
@@ -32,6 +36,7 @@ private:
     };
     result<std::set<std::string>> of(std::string_view user_id, std::chrono::seconds most_age);
     result<std::set<std::string>> ask(std::string const& user_id);
+    void keep(std::string const& user_id, std::set<std::string> const& groups);
 
     context& context_;
     application_token& token_;
@@ -39,6 +44,7 @@ private:
     std::map<std::string, entry> known_;
     time_point not_before_{};  // Graph is left alone until then
     std::string problem_;      // why
+    time_point next_tick_{};
 };
 
 }  // namespace mdmd::service

@@ -6,6 +6,10 @@
 #include "core/http_message.hpp"
 #include "omadm/session.hpp"
 #include "service/context.hpp"
+#include "service/session_state.hpp"
+#include "service/signing_keys.hpp"
+#include "service/trace.hpp"
+#include "service/tries.hpp"
 #include "store/certificates.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
@@ -14,25 +18,45 @@ namespace mdmd::service {
 
 class management {
 public:
-    explicit management(context& c) : context_(c) {}
+    management(context& c, signing_keys& k, trace& t) : context_(c), keys_(k), trace_(t) {}
 
     http::response session(http::request const&);  // POST /ManagementServer/MDM.svc
 
 private:
-    struct work;  // what one message changes, gathered before it is written
     struct admitted {
         store::device device;
-        store::certificate certificate;
+        std::optional<store::certificate> certificate;  // absent where the device proves itself by its credentials
+    };
+    // What a message is answered with, and what the trace is told of it.
+    struct conversation {
+        http::response answer;
+        std::string session_id;
+        bool begins = false, ends = false, eventful = false;
     };
     // The device whose certificate this is, if it may be managed. Errors: forbidden.
     result<admitted> admit(http::request const&);
-    http::response converse(admitted const&, http::request const&);
-    static void take_outcomes(work&, omadm::intake const&, time_point now);
-    // False: the certificate was revoked in the meantime, and nothing is kept.
-    bool keep(work const&, store::session const&, time_point now);
+    // Where certificates do not arrive: the device that the message speaks of. Errors: forbidden.
+    result<admitted> named(omadm::message const&);
+    // Whether the header's signature, where there is one, is the device's over this very message. Errors: forbidden.
+    result<void> check_signature(http::request const&, admitted const&) const;
+    conversation converse(admitted const&, http::request const&, omadm::message const&);
+    // What credentials at DM level came to, where there is no certificate.
+    struct proof {
+        std::optional<http::response> refused;  // nothing of the message is taken
+        bool needed = false;
+        std::string next_nonce;  // octets, for the device's next session; empty: none is due
+    };
+    proof prove(admitted const&, omadm::message const&, session_state const& before, omadm::addresses const&,
+        std::string const& address);
+    // What the answer says of credentials: the device's next nonce, and ours by the nonce it gave us.
+    static omadm::authentication credentials_of(proof const&, store::device const&, omadm::intake const&);
 
     context& context_;
+    signing_keys& keys_;
+    trace& trace_;
     std::array<std::mutex, 64> turns_;  // by device: its messages are taken one after the other
+    std::mutex guessing_;
+    tries guesses_{std::chrono::minutes(1)};  // wrong credentials, by device and by address
 };
 
 }  // namespace mdmd::service

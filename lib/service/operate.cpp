@@ -8,8 +8,6 @@
 namespace mdmd::service {
 namespace {
 
-constexpr std::size_t value_limit = 256 * 1024;
-
 std::string source_name(config::key_source s) {
     switch (s) {
         case config::key_source::file: return "file";
@@ -30,42 +28,6 @@ device_view view_of(store::connection& db, store::device device) {
     auto const verdict = store::find_verdict(db, device.id);
     auto const seen = store::last_seen(db, device.id);
     return {.device = std::move(device), .last_seen = seen, .compliance = verdict ? verdict->state : "unknown"};
-}
-
-result<void> check_command(new_command const& c) {
-    auto const verb = omadm::parse_verb(c.verb);
-    if (!verb)
-        return fail(errc::malformed,
-            fmt::format("expected get, add, replace, delete or exec, got '{}'", printable(c.verb, 32)));
-    if (!c.uri.starts_with("./") || c.uri.size() > 1024 || c.uri.find_first_of(" \t\r\n") != std::string::npos ||
-        c.uri.back() == '/')
-        return fail(errc::malformed, "expected a URI such as ./Device/Vendor/MSFT/Policy/Config/Area/Policy");
-    static std::set<std::string, std::less<>> const formats{
-        "", "int", "chr", "bool", "b64", "bin", "xml", "node", "null", "float", "date", "time"};
-    if (!formats.contains(c.format))
-        return fail(errc::malformed, fmt::format("expected a format of SyncML, got '{}'", printable(c.format, 32)));
-    bool const reads = *verb == omadm::verb::get || *verb == omadm::verb::remove;
-    bool const writes = *verb == omadm::verb::add || *verb == omadm::verb::replace;
-    bool const empty_format = c.format == "node" || c.format == "null";
-    if (reads && (c.value || !c.format.empty()))
-        return fail(errc::malformed, fmt::format("{} takes no value and no format", c.verb));
-    if (writes && !c.value && !empty_format)
-        return fail(errc::malformed, fmt::format("{} needs a value, unless its format is node or null", c.verb));
-    if (c.value && empty_format) return fail(errc::malformed, fmt::format("format {} has no value", c.format));
-    if (c.value && c.value->size() > value_limit)
-        return fail(errc::too_large, fmt::format("expected a value of at most {} bytes", value_limit));
-    if (c.value && !is_utf8(*c.value)) return fail(errc::malformed, "expected a value in UTF-8");
-    if (c.value && c.format == "int") {
-        std::int64_t n = 0;
-        auto const [end, ec] = std::from_chars(c.value->data(), c.value->data() + c.value->size(), n);
-        if (ec != std::errc{} || end != c.value->data() + c.value->size())
-            return fail(errc::malformed, "format int: expected a whole number");
-    }
-    if (c.value && c.format == "bool" && *c.value != "true" && *c.value != "false")
-        return fail(errc::malformed, "format bool: expected true or false");
-    if (c.value && c.format == "b64" && !unbase64(*c.value))
-        return fail(errc::malformed, "format b64: expected base64");
-    return {};
 }
 
 }  // namespace
@@ -177,11 +139,14 @@ result<device_details> details(appliance& a, std::string_view id_or_name) {
     if (!device) return device.error();
     return a.ctx.db.read([&](store::connection& db) {
         auto const id = device->id;
+        auto const last = store::find_session(db, id);
         return device_details{.summary = view_of(db, std::move(*device)),
             .settings = store::list_settings(db, id),
             .facts = store::list_facts(db, id),
             .certificates = store::list_certificates(db, id),
-            .report = store::find_report(db, id)};
+            .report = store::find_report(db, id),
+            .users = store::list_device_users(db, id),
+            .refreshed = last && to_ms(last->refreshed) != 0 ? std::optional(last->refreshed) : std::nullopt};
     });
 }
 
@@ -196,40 +161,6 @@ result<store::device> remove(appliance& a, std::string_view id_or_name) {
     log::warning("device deleted", {{"device_id", device->id}, {"name", device->name}, {"user_id", device->user_id},
                                        {"entra_device_id", device->entra_device_id}});
     return device;
-}
-
-result<store::command> send(appliance& a, std::string_view id_or_name, new_command c) {
-    if (auto const ok = check_command(c); !ok) return ok.error();
-    auto const device = find(a, id_or_name);
-    if (!device) return device.error();
-    auto const now = a.ctx.time.now();
-    store::command const queued{.id = new_guid(),
-        .device_id = device->id,
-        .verb = lower(omadm::name(*omadm::parse_verb(c.verb))),
-        .uri = std::move(c.uri),
-        .format = std::move(c.format),
-        .value = std::move(c.value),
-        .queued = now,
-        .status = {},
-        .original_error = "",
-        .result = {},
-        .updated = now};
-    bool const added = a.ctx.db.write([&](store::connection& db) {
-        auto const still = store::find_device(db, device->id);
-        if (!still || still->state != "enrolled") return false;
-        store::add_command(db, queued);
-        return true;
-    });
-    if (!added) return fail(errc::conflict, fmt::format("device '{}' is not enrolled any more", device->name));
-    log::info("command queued",
-        {{"device_id", device->id}, {"command_id", queued.id}, {"verb", queued.verb}, {"uri", queued.uri}});
-    return queued;
-}
-
-result<std::vector<store::command>> commands(appliance& a, std::string_view id_or_name) {
-    auto const device = find(a, id_or_name);
-    if (!device) return device.error();
-    return a.ctx.db.read([&](store::connection& db) { return store::list_commands(db, device->id); });
 }
 
 std::vector<compliance_view> compliance_states(appliance& a) {

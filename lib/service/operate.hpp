@@ -7,6 +7,7 @@
 #include "compliance/compliance.hpp"
 #include "service/appliance.hpp"
 #include "store/certificates.hpp"
+#include "store/commands.hpp"
 #include "store/compliance.hpp"
 #include "store/enrollment.hpp"
 #include "store/events.hpp"
@@ -74,6 +75,8 @@ struct device_details {
     std::vector<store::fact> facts;
     std::vector<store::certificate> certificates;
     std::optional<store::report> report;
+    std::vector<store::device_user> users;  // who were seen signed in
+    std::optional<time_point> refreshed;    // when inventory and settings were last read whole
 };
 [[nodiscard]] result<device_details> details(appliance&, std::string_view id_or_name);
 
@@ -82,13 +85,40 @@ struct device_details {
 [[nodiscard]] result<store::device> remove(appliance&, std::string_view id_or_name);
 
 struct new_command {
-    std::string verb, uri, format;
+    std::string verb, uri, format;  // of send
     std::optional<std::string> value;
+    std::string kind = "send";  // or an order's: policy::parse_order_kind
+    std::string variant;        // of an order: policy::command_of
+    std::string user;           // UPN or object ID of whom a ./User node is of; empty: who enrolled the device
+    std::optional<std::chrono::seconds> ttl = {};  // not begun within that, it is cancelled
 };
-// Queues it for the device's next message; durable when this returns. Errors: not_found, conflict (not enrolled,
-// name not unique), malformed (verb, URI, format, a value that is missing or too much).
+// Queues it for the device's next message, and wakes the device where that is set up; durable when this returns. A node
+// below ./User waits until its user is signed in. Errors: not_found, conflict (not enrolled, name not unique),
+// malformed (kind, verb, URI, format, a value that is missing or too much, a user who is not known on the device).
 [[nodiscard]] result<store::command> send(appliance&, std::string_view id_or_name, new_command);
 [[nodiscard]] result<std::vector<store::command>> commands(appliance&, std::string_view id_or_name);
+
+// The enrolled devices that a condition holds for (selection::parse). Errors: malformed.
+[[nodiscard]] result<std::vector<store::device>> select(appliance&, std::string_view where);
+// The same command for all of them, in one write: all or none. `expected`: how many there must be, so that nobody wipes
+// more than they meant; needed for orders that end a device's management. Errors: as send(), conflict (another number).
+[[nodiscard]] result<std::vector<store::command>> send_to_all(
+    appliance&, std::string_view where, new_command, std::optional<std::int64_t> expected);
+
+// Takes back a command that no device has got yet. Errors: not_found, conflict.
+[[nodiscard]] result<store::command> cancel(appliance&, std::string_view command_id);
+
+struct planned_command {
+    std::string verb, uri, format;
+    std::optional<std::string> value;
+    std::string what;  // "setting", "command", "fact", "first-sync", "app", "push"
+};
+// What the device's next session would send first, in order, were `user` signed in (empty: of a work account who
+// enrolled it, otherwise nobody). Errors: as find(), and malformed.
+[[nodiscard]] result<std::vector<planned_command>> plan(appliance&, std::string_view id_or_name, std::string_view user);
+
+// The kept management sessions of a device, oldest first. Errors: as find().
+[[nodiscard]] result<std::vector<store::trace>> traces(appliance&, std::string_view id_or_name);
 
 struct compliance_view {
     store::device device;

@@ -1,5 +1,7 @@
 #include "store/enrollment.hpp"
 
+#include "core/text.hpp"
+
 namespace mdmd::store {
 
 std::optional<std::string> get_meta(connection& db, std::string_view name) {
@@ -64,7 +66,7 @@ namespace {
 
 constexpr std::string_view device_columns =
     "id, mdm_device_id, hardware_id, entra_device_id, user_id, upn, ownership, enrollment_type, name, os_version, "
-    "os_edition, correlation_id, state, enrolled, server_secret, server_nonce, device_secret, device_nonce";
+    "os_edition, correlation_id, state, enrolled, server_secret, server_nonce, device_secret, device_nonce, first_sync";
 
 device read_device(rows const& r) {
     return {.id = r.text(0),
@@ -84,7 +86,8 @@ device read_device(rows const& r) {
         .server_secret = secret(r.text(14)),
         .device_secret = secret(r.text(16)),
         .server_nonce = r.text(15),
-        .device_nonce = r.text(17)};
+        .device_nonce = r.text(17),
+        .first_sync = r.text(18)};
 }
 
 std::vector<device> devices_where(connection& db, std::string_view condition, std::initializer_list<parameter> values) {
@@ -105,11 +108,11 @@ std::optional<device> device_where(
 void add_device(connection& db, device const& d) {
     db.execute(
         "INSERT INTO device (id, mdm_device_id, hardware_id, entra_device_id, user_id, upn, ownership, enrollment_type, name, "
-        "os_version, os_edition, correlation_id, state, enrolled, server_secret, server_nonce, device_secret, device_nonce) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        "os_version, os_edition, correlation_id, state, enrolled, server_secret, server_nonce, device_secret, device_nonce, first_sync) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         {d.id, d.mdm_device_id, d.hardware_id, d.entra_device_id, d.user_id, d.upn, d.ownership, d.enrollment_type,
             d.name, d.os_version, d.os_edition, d.correlation_id, d.state, d.enrolled, d.server_secret.reveal(),
-            d.server_nonce, d.device_secret.reveal(), d.device_nonce});
+            d.server_nonce, d.device_secret.reveal(), d.device_nonce, d.first_sync});
 }
 
 std::optional<device> find_device(connection& db, std::string_view id) { return device_where(db, "id = $1", {id}); }
@@ -152,6 +155,68 @@ void set_device_details(connection& db, std::string_view id, std::string_view na
 
 void set_entra_device_id(connection& db, std::string_view id, std::string_view entra_device_id) {
     db.execute("UPDATE device SET entra_device_id = $2 WHERE id = $1", {id, entra_device_id});
+}
+
+void set_first_sync(connection& db, std::string_view id, std::string_view stage) {
+    db.execute("UPDATE device SET first_sync = $2 WHERE id = $1", {id, stage});
+}
+
+void set_nonces(connection& db, std::string_view id, std::string_view server_nonce, std::string_view device_nonce) {
+    db.execute(
+        "UPDATE device SET server_nonce = $2, device_nonce = $3 WHERE id = $1", {id, server_nonce, device_nonce});
+}
+
+std::optional<device> find_device_by_source(connection& db, std::string_view mdm_device_id) {
+    return device_where(db, "mdm_device_id = $1 AND state = 'enrolled' ORDER BY enrolled DESC", {mdm_device_id});
+}
+
+void put_device_user(connection& db, std::string_view device_id, device_user const& u) {
+    db.execute(
+        "INSERT INTO device_user (device_id, user_id, upn, first_seen, first_sync) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (device_id, user_id) DO UPDATE SET upn = $3, first_sync = $5",
+        {device_id, u.user_id, u.upn, u.first_seen, u.first_sync});
+}
+
+std::vector<device_user> list_device_users(connection& db, std::string_view device_id) {
+    std::vector<device_user> all;
+    auto const r = db.query(
+        "SELECT user_id, upn, first_seen, first_sync FROM device_user WHERE device_id = $1 ORDER BY first_seen, user_id",
+        {device_id});
+    while (r->next()) all.push_back({r->text(0), r->text(1), r->time(2), r->text(3)});
+    return all;
+}
+
+void put_user_groups(connection& db, user_groups const& u) {
+    std::string joined;
+    for (auto const& g : u.groups) joined += (joined.empty() ? "" : ",") + g;
+    db.execute(
+        "INSERT INTO user_groups (user_id, groups, fetched) VALUES ($1, $2, $3) "
+        "ON CONFLICT (user_id) DO UPDATE SET groups = $2, fetched = $3",
+        {u.user_id, joined, u.fetched});
+}
+
+std::optional<user_groups> find_user_groups(connection& db, std::string_view user_id) {
+    auto const r = db.query("SELECT user_id, groups, fetched FROM user_groups WHERE user_id = $1", {user_id});
+    if (!r->next()) return std::nullopt;
+    user_groups u{.user_id = r->text(0), .groups = {}, .fetched = r->time(2)};
+    auto const joined = r->text(1);
+    for (auto const g : split(joined, ','))
+        if (!g.empty()) u.groups.emplace_back(g);
+    return u;
+}
+
+void forget_user_groups(connection& db) { db.execute("DELETE FROM user_groups"); }
+
+std::vector<std::string> users_to_look_up(connection& db, time_point before, std::int64_t most) {
+    std::vector<std::string> all;
+    auto const r = db.query(
+        "SELECT who.user_id FROM (SELECT user_id FROM device WHERE state = 'enrolled' UNION SELECT u.user_id FROM device_user u "
+        "JOIN device d ON d.id = u.device_id WHERE d.state = 'enrolled') who "
+        "LEFT JOIN user_groups g ON g.user_id = who.user_id "
+        "WHERE who.user_id <> '' AND (g.fetched IS NULL OR g.fetched <= $1) ORDER BY coalesce(g.fetched, 0), who.user_id LIMIT $2",
+        {before, most});
+    while (r->next()) all.push_back(r->text(0));
+    return all;
 }
 
 }  // namespace mdmd::store

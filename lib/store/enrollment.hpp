@@ -42,10 +42,13 @@ struct device {
     std::string enrollment_type;  // "Device", "Full"
     std::string name, os_version, os_edition;
     std::string correlation_id;
-    std::string state = "enrolled";  // "enrolled", "unenrolled", "replaced"
+    // "retired" and "wiped": the device has taken the order; it may come once more, to say goodbye or to show that
+    // nothing came of it.
+    std::string state = "enrolled";  // "enrolled", "retired", "wiped", "unenrolled", "replaced"
     time_point enrolled;
     secret server_secret, device_secret;
     std::string server_nonce, device_nonce;  // base64
+    std::string first_sync = "owed";         // what Windows' status page was told: "owed", "begun", "done"
 };
 void add_device(connection&, device const&);
 std::optional<device> find_device(connection&, std::string_view id);
@@ -57,7 +60,32 @@ std::vector<device> find_enrolled_entra(connection&, std::string_view entra_devi
 std::int64_t count_enrolled(connection&, std::string_view user_id);
 void remove_device(connection&, std::string_view id);  // with its certificates, settings, facts, commands
 void set_device_state(connection&, std::string_view id, std::string_view state);
+void set_first_sync(connection&, std::string_view id, std::string_view stage);
+void set_nonces(connection&, std::string_view id, std::string_view server_nonce, std::string_view device_nonce);
+// The enrolled device of that SyncML Source. Several: the newest.
+std::optional<device> find_device_by_source(connection&, std::string_view mdm_device_id);
 void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);
 void set_entra_device_id(connection&, std::string_view id, std::string_view entra_device_id);
+
+// --- device_user -----------------------------------------------------------------------------------------------
+struct device_user {
+    std::string user_id, upn;
+    time_point first_seen;
+    std::string first_sync = "owed";  // as the device's own, for the user's part of the status page
+};
+void put_device_user(connection&, std::string_view device_id, device_user const&);
+std::vector<device_user> list_device_users(connection&, std::string_view device_id);
+
+// --- user_groups -----------------------------------------------------------------------------------------------
+struct user_groups {
+    std::string user_id;
+    std::vector<std::string> groups;  // object IDs, lower case
+    time_point fetched;
+};
+void put_user_groups(connection&, user_groups const&);
+std::optional<user_groups> find_user_groups(connection&, std::string_view user_id);
+void forget_user_groups(connection&);
+// Users of enrolled devices whose groups were not read since `before`, never read ones first.
+std::vector<std::string> users_to_look_up(connection&, time_point before, std::int64_t most);
 
 }  // namespace mdmd::store

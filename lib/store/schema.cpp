@@ -88,17 +88,34 @@ CREATE TABLE device (
     os_version TEXT NOT NULL,
     os_edition TEXT NOT NULL,
     correlation_id TEXT NOT NULL,
-    state TEXT NOT NULL,                -- enrolled, unenrolled, replaced
+    state TEXT NOT NULL,                -- enrolled, retired, wiped, unenrolled, replaced
     enrolled BIGINT NOT NULL,
     server_secret TEXT NOT NULL,        -- APPAUTH CLIENT: what the server would show the device
     server_nonce TEXT NOT NULL,
     device_secret TEXT NOT NULL,        -- APPAUTH APPSRV: what the device would show the server
-    device_nonce TEXT NOT NULL
+    device_nonce TEXT NOT NULL,
+    first_sync TEXT NOT NULL            -- what Windows' status page was told: owed, begun, done
 );
 CREATE INDEX device_user ON device (user_id, state);
 CREATE INDEX device_hardware ON device (hardware_id);
+CREATE INDEX device_source ON device (mdm_device_id);
 CREATE INDEX device_entra ON device (entra_device_id);
 CREATE INDEX device_name ON device (name);
+
+CREATE TABLE device_user (             -- who was seen signed in on a device, by a token of Entra's
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    upn TEXT NOT NULL,
+    first_seen BIGINT NOT NULL,
+    first_sync TEXT NOT NULL,           -- as the device's own, for the user's part
+    PRIMARY KEY (device_id, user_id)
+);
+
+CREATE TABLE user_groups (              -- as Graph said
+    user_id TEXT PRIMARY KEY,
+    groups TEXT NOT NULL,               -- object IDs, lower case, with commas between
+    fetched BIGINT NOT NULL
+);
 
 CREATE TABLE certificate (
     fingerprint TEXT PRIMARY KEY,       -- SHA-256 of the DER, hex
@@ -119,13 +136,25 @@ CREATE TABLE session (
     state TEXT NOT NULL,                -- omadm's own text
     request_digest TEXT NOT NULL,       -- of the last message taken in
     reply TEXT NOT NULL,                -- and what was answered
-    seen BIGINT NOT NULL
+    seen BIGINT NOT NULL,
+    refreshed BIGINT NOT NULL           -- when inventory and settings were last read whole; 0: never
+);
+
+CREATE TABLE trace (                    -- management sessions, message by message, secrets blanked
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    began BIGINT NOT NULL,
+    session_id TEXT NOT NULL,           -- the device's
+    idle BIGINT NOT NULL,               -- nothing but reads, and nothing failed
+    messages TEXT NOT NULL,             -- JSON
+    PRIMARY KEY (device_id, began)
 );
 
 CREATE TABLE command (
     id TEXT PRIMARY KEY,
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
     position BIGINT NOT NULL,           -- order of delivery
+    kind TEXT NOT NULL,                 -- send (any SyncML), reboot, wipe...
+    user_id TEXT NOT NULL,              -- who must be signed in for it; empty: nobody
     verb TEXT NOT NULL,
     uri TEXT NOT NULL,
     format TEXT NOT NULL,
@@ -136,26 +165,33 @@ CREATE TABLE command (
     status BIGINT,
     original_error TEXT NOT NULL,
     result TEXT,
-    updated BIGINT NOT NULL
+    updated BIGINT NOT NULL,
+    expires BIGINT,                     -- not begun by then, it is cancelled
+    stage TEXT NOT NULL,                -- of an order in several steps: where it stands
+    memory TEXT NOT NULL,               -- and what was read before
+    detail TEXT NOT NULL                -- for people: what came of it, what is waited for
 );
 CREATE UNIQUE INDEX command_order ON command (device_id, position);
-CREATE INDEX command_open ON command (device_id, state);
+CREATE INDEX command_open ON command (device_id, state, position);
+CREATE INDEX command_expiry ON command (state, expires);
 
 CREATE TABLE setting (
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,              -- whose; empty: the device's
     node TEXT NOT NULL,                 -- canonical URI
     uri TEXT NOT NULL,                  -- as the policy writes it
     format TEXT NOT NULL,
     value TEXT,
     policy TEXT NOT NULL,
     position BIGINT NOT NULL,           -- order of writing
-    state TEXT NOT NULL,                -- pending, applied, failed, removing
+    state TEXT NOT NULL,                -- pending, applied, failed, removing, notApplicable
     status BIGINT NOT NULL,
     original_error TEXT NOT NULL,
     reported TEXT,
     attempts BIGINT NOT NULL,
     delivered BIGINT NOT NULL,          -- some value of ours is on the device
-    PRIMARY KEY (device_id, node)
+    note TEXT NOT NULL,                 -- for people: why it is not sent, who else wants the node otherwise
+    PRIMARY KEY (device_id, user_id, node)
 );
 
 CREATE TABLE fact (

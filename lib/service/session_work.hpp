@@ -1,0 +1,97 @@
+// What one message of a management session reads, decides and changes: gathered before it is written, in one write.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "omadm/session.hpp"
+#include "policy/order.hpp"
+#include "policy/policy.hpp"
+#include "service/context.hpp"
+#include "service/session_state.hpp"
+#include "store/certificates.hpp"
+#include "store/commands.hpp"
+#include "store/enrollment.hpp"
+#include "store/management.hpp"
+
+namespace mdmd::service {
+
+class session_work {
+public:
+    session_work(std::shared_ptr<configuration const>, store::device, std::optional<store::certificate>, time_point now);
+
+    // Reads what is known of the device, and of the user who is there.
+    void load(store::connection&, presence const&);
+    // What the last message of the session left to be sent.
+    void resume(session_state const&);
+    // A session begins: what is owed of settings, first sign-in, apps and reads. `last`: the one before.
+    void begin(std::optional<store::session> const& last);
+    // Takes in what a message says. Follow-ups go to what is to be sent.
+    void take(omadm::intake const&);
+    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read, so
+    // that rules see what was just done. When nothing is left, what ends a first sign-in.
+    std::vector<omadm::wanted> queue(omadm::intake const&);
+    // What of that queue went out, and what never can.
+    void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
+
+    // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept.
+    bool keep(store::connection&, store::session const& next, omadm::intake const&);
+
+    session_state state(omadm::session) const;  // for the next message
+    bool eventful() const { return eventful_; }
+    bool refreshed() const { return refreshing_ && todo_.empty(); }
+    presence const& there() const { return there_; }
+
+private:
+    using fact_map = std::map<std::string, store::fact>;
+    struct stored_settings {
+        std::map<std::string, store::setting> before;  // rows by canonical URI
+        policy::record_map now;
+    };
+
+    static stored_settings settings_from(std::vector<store::setting>);
+    policy::device_traits traits() const;
+    policy::person person_of(std::string const& user_id, std::string const& upn) const;
+    std::optional<std::string> value_of(std::string_view node) const;
+    void learn(std::string const& node, int status, std::optional<std::string> value);
+    void ask(std::string const& node);
+    void plan_settings();
+    void plan_first_sync();
+    void plan_reads();
+    void write_round(policy::record_map const&);
+    policy::record_map& records_of(std::string_view node);
+    void take_setting(omadm::outcome const&);
+    void take_fact(std::string const& node, omadm::outcome const&);
+    void take_command(std::string_view key, omadm::outcome const&);
+    void finish(store::command&, std::string state, std::string detail);
+    bool may_send(store::command const&) const;
+    void keep_settings(store::connection&, std::string const& user_id, stored_settings const&) const;
+    void keep_facts(store::connection&);
+    void keep_end(store::connection&, omadm::intake const&);
+    void keep_users(store::connection&) const;
+
+    std::shared_ptr<configuration const> config_;
+    store::device device_;
+    std::optional<store::certificate> certificate_;
+    time_point now_;
+    presence there_;
+    bool new_session_ = false;
+    bool refreshing_ = false;
+    bool eventful_ = false;
+
+    stored_settings device_settings_, user_settings_;
+    fact_map facts_before_, facts_;
+    std::optional<store::user_groups> enroller_groups_, user_groups_;
+    std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
+    std::vector<store::command> commands_;           // open ones, in order
+    std::set<std::string> commands_sent_, commands_changed_;
+    std::string first_sync_, user_first_sync_;  // "owed", "begun", "done"
+    std::string ordered_end_;                   // "wiped", "retired": the device has just taken that order
+    bool came_back_ = false;                    // it had taken one, and is here as if nothing were
+    std::vector<omadm::wanted> todo_;
+    std::set<std::string> asked_;
+};
+
+}  // namespace mdmd::service

@@ -1,0 +1,58 @@
+#include "service/setting_rows.hpp"
+
+#include "core/text.hpp"
+
+namespace mdmd::service {
+namespace {
+
+constexpr std::size_t reported_limit = 16 * 1024;
+
+// For people: why a setting is not sent, and who else wants the node otherwise.
+std::string note_of(policy::wanted_setting const& w) {
+    std::string out = w.withheld;
+    if (w.rivals.empty()) return out;
+    std::string others;
+    for (auto const& r : w.rivals) others += (others.empty() ? "" : ", ") + r;
+    return out + (out.empty() ? "" : "; ") + "conflict with " + others;
+}
+
+}  // namespace
+
+policy::record_map records_from(std::vector<store::setting> const& stored) {
+    policy::record_map all;
+    for (auto const& s : stored) {
+        policy::setting_record r;
+        r.wanted.uri = s.uri;
+        r.wanted.format = s.format;
+        r.wanted.value = s.value;
+        r.wanted.policy = s.policy;
+        r.wanted.order = static_cast<int>(s.position);
+        r.state = policy::parse_setting_state(s.state).value_or(policy::setting_state::pending);
+        r.status = static_cast<int>(s.status);
+        r.original_error = s.original_error;
+        r.reported = s.reported;
+        r.attempts = static_cast<int>(s.attempts);
+        r.delivered = s.delivered;
+        all.emplace(s.node, std::move(r));
+    }
+    return all;
+}
+
+store::setting row_of(std::string const& user_id, std::string const& node, policy::setting_record const& r) {
+    return {.user_id = user_id,
+        .node = node,
+        .uri = r.wanted.uri,
+        .format = r.wanted.format,
+        .value = r.wanted.value,
+        .policy = r.wanted.policy,
+        .position = r.wanted.order,
+        .state = std::string(policy::name(r.state)),
+        .status = r.status,
+        .original_error = r.original_error,
+        .reported = r.reported ? std::optional(cut_utf8(*r.reported, reported_limit)) : std::nullopt,
+        .attempts = r.attempts,
+        .delivered = r.delivered,
+        .note = note_of(r.wanted)};
+}
+
+}  // namespace mdmd::service

@@ -1,0 +1,12 @@
+// Settings between policy's records and the store's rows.
+#pragma once
+#include "policy/policy.hpp"
+#include "store/management.hpp"
+
+namespace mdmd::service {
+
+policy::record_map records_from(std::vector<store::setting> const&);
+// A reported value is kept to 16 KiB.
+store::setting row_of(std::string const& user_id, std::string const& node, policy::setting_record const&);
+
+}  // namespace mdmd::service

@@ -1,0 +1,121 @@
+#include "service/trace.hpp"
+
+#include <boost/json.hpp>
+
+#include "core/log.hpp"
+#include "omadm/blank.hpp"
+
+namespace mdmd::service {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t session_limit = 512 * 1024;         // bytes of one session's bodies
+constexpr std::size_t most_held = std::size_t{64} << 20;  // bytes that wait for the store
+constexpr std::size_t most_open = 20'000;                 // sessions under way
+constexpr auto silence = 10min;
+constexpr std::size_t most_in_a_write = 200;
+
+std::string shown(std::string_view body, std::size_t room) {
+    auto text = omadm::blank(body);
+    if (!is_utf8(text)) return fmt::format("{} bytes that are no UTF-8", body.size());
+    if (text.size() <= room) return text;
+    return cut_utf8(text, room) + fmt::format("\n... {} bytes in all", body.size());
+}
+
+}  // namespace
+
+void trace::note(exchange const& e) {
+    if (context_.config()->settings.management.trace == 0) return;
+    std::scoped_lock const lock(mutex_);
+    auto found = open_.find(e.device_id);
+    if (e.begins && found != open_.end()) {
+        held_ += found->second.bytes;
+        ended_.push_back(finished(std::move(found->second)));
+        open_.erase(found);
+        found = open_.end();
+    }
+    if (found == open_.end()) {
+        if (open_.size() >= most_open || held_ > most_held) return;
+        found = open_
+                    .emplace(e.device_id,
+                        session{
+                            .kept = {.device_id = e.device_id, .began = e.at, .session_id = e.session_id, .idle = true},
+                            .messages = {},
+                            .bytes = 0,
+                            .last = e.at})
+                    .first;
+    }
+    auto& s = found->second;
+    auto const room = [&] { return s.bytes < session_limit ? session_limit - s.bytes : 0; };
+    boost::json::object one{{"at", rfc3339_ms(e.at)}, {"address", e.address}, {"status", e.status}};
+    one["request"] = shown(e.request, room());
+    s.bytes += one.at("request").as_string().size();
+    one["reply"] = shown(e.reply, room());
+    s.bytes += one.at("reply").as_string().size();
+    if (!s.messages.empty()) s.messages += ',';
+    s.messages += boost::json::serialize(one);
+    s.last = e.at;
+    if (e.eventful) s.kept.idle = false;
+    if (!e.ends) return;
+    held_ += s.bytes;
+    ended_.push_back(finished(std::move(s)));
+    open_.erase(found);
+}
+
+store::trace trace::finished(session&& s) {
+    s.kept.messages = "[" + s.messages + "]";
+    return std::move(s.kept);
+}
+
+void trace::tick() {
+    std::vector<store::trace> due;
+    {
+        std::scoped_lock const lock(mutex_);
+        auto const now = context_.time.now();
+        for (auto at = open_.begin(); at != open_.end();) {
+            if (now - at->second.last < silence) {
+                ++at;
+                continue;
+            }
+            ended_.push_back(finished(std::move(at->second)));
+            at = open_.erase(at);
+        }
+        due.assign(std::make_move_iterator(ended_.begin()), std::make_move_iterator(ended_.end()));
+        ended_.clear();
+        held_ = 0;
+    }
+    write(due);
+}
+
+void trace::flush() {
+    {
+        std::scoped_lock const lock(mutex_);
+        for (auto& [device, s] : open_) ended_.push_back(finished(std::move(s)));
+        open_.clear();
+    }
+    tick();
+}
+
+void trace::write(std::vector<store::trace> const& all) {
+    auto const most = context_.config()->settings.management.trace;
+    for (std::size_t at = 0; at < all.size(); at += most_in_a_write)
+        context_.db.write([&](store::connection& db) {
+            for (std::size_t i = at; i < std::min(at + most_in_a_write, all.size()); ++i)
+                store::put_trace(db, all[i], most);
+        });
+}
+
+std::vector<store::trace> trace::of(std::string_view device_id) {
+    auto all = context_.db.read([&](store::connection& db) { return store::list_traces(db, device_id); });
+    std::scoped_lock const lock(mutex_);
+    for (auto const& t : ended_)
+        if (t.device_id == device_id) all.push_back(t);
+    if (auto const found = open_.find(std::string(device_id)); found != open_.end()) {
+        auto copy = found->second;
+        all.push_back(finished(std::move(copy)));
+    }
+    return all;
+}
+
+}  // namespace mdmd::service

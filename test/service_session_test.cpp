@@ -1,0 +1,191 @@
+#include "test/service_session_fixture.hpp"
+
+using namespace mdmd;
+using namespace mdmd::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr char poll_uri[] = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/Poll/IntervalForRemainingScheduledRetries";
+constexpr char page[] = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/FirstSyncStatus/";
+
+std::string setting_uri(std::string const& name) { return "./Device/Vendor/MSFT/Policy/Config/Area/" + name; }
+
+// What counts the rows that are written.
+std::int64_t rows_changed(store::database& db) {
+    return db.read([](store::connection& c) {
+        auto const r = c.query("SELECT count(*) FROM trace");
+        return r->next() ? r->integer(0) : 0;
+    });
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(
+    session_fixture, "a poll interval that changes reaches enrolled devices, and only when it changes", "[service]") {
+    sync("1");
+    CHECK(std::none_of(seen.begin(), seen.end(), [](auto const& s) { return s.starts_with("Replace") && s.find("/Poll/") != s.npos; }));
+    tree[poll_uri] = "480";
+    config.settings.management.poll = 4h;
+    reconfigure();
+    seen.clear();
+    sync("2");
+    CHECK(seen == std::vector<std::string>{std::string("Replace ") + poll_uri + "=240"});
+    seen.clear();
+    sync("3");
+    CHECK(seen.empty());
+}
+
+TEST_CASE_METHOD(session_fixture, "a device that speaks a later version of the protocol is asked to", "[service]") {
+    tree["./Vendor/MSFT/DMClient/Provider/mdmd/MaxSyncApplicationVersion"] = "5.0";
+    sync("1");
+    sync("2");
+    CHECK(was_sent("Add ./Device/Vendor/MSFT/DMClient/Provider/mdmd/SyncApplicationVersion=4.0"));
+}
+
+TEST_CASE_METHOD(session_fixture, "a computer that joins is told what its setup waits for, and that it may end", "[service]") {
+    add_policy().settings = {{setting_uri("A"), "int", "1", 1}, {setting_uri("B"), "int", "2", 2}};
+    reconfigure();
+    for (auto const* leaf : {"TimeOutUntilSyncFailure", "SkipDeviceStatusPage", "SkipUserStatusPage",
+             "BlockInStatusPage", "ServerHasFinishedProvisioning"})
+        tree[std::string(page) + leaf] = "";
+    sync("1");
+    CHECK(tree[std::string(page) + "SkipDeviceStatusPage"] == "false");
+    CHECK(tree[std::string(page) + "TimeOutUntilSyncFailure"] == "60");
+    CHECK(tree[std::string(page) + "ExpectedPolicies"] == setting_uri("A") + "\xEF\x80\x80" + setting_uri("B"));
+    CHECK(tree[std::string(page) + "ServerHasFinishedProvisioning"] == "true");
+    auto const all = written();
+    CHECK(all.back() == std::string("Replace ") + page + "ServerHasFinishedProvisioning=true");
+    seen.clear();
+    sync("2");
+    CHECK(seen.empty());
+}
+
+TEST_CASE_METHOD(session_fixture, "a session that breaks off before its end ends the setup's page with the next", "[service]") {
+    post(syncml("1", 1, first_body));
+    sync("2");
+    CHECK(was_sent(std::string("Replace ") + page + "ServerHasFinishedProvisioning=true"));
+}
+
+TEST_CASE_METHOD(appliance_fixture, "a computer shows no page where none is wanted, and a work account never", "[service]") {
+    bool const corporate = GENERATE(true, false);
+    config.settings.enrollment.status_page.on = !corporate;
+    reconfigure();
+    certificate = enroll_one(corporate);
+    auto const r = post(syncml("1", 1, first_body));
+    CHECK(r.body.find("FirstSyncStatus") == std::string::npos);
+}
+
+TEST_CASE_METHOD(session_fixture, "settings of the area DeviceLock go together, and stand or fall together", "[service]") {
+    auto const uri = [](std::string const& leaf) { return "./Device/Vendor/MSFT/Policy/Config/DeviceLock/" + leaf; };
+    add_policy().settings = {{uri("DevicePasswordEnabled"), "int", "0", 1}, {setting_uri("A"), "int", "1", 2},
+        {uri("MinDevicePasswordLength"), "int", "8", 3}};
+    reconfigure();
+    auto const r = post(syncml("1", 1, first_body));
+    auto const from = r.body.find("<Atomic>"), to = r.body.find("</Atomic>");
+    REQUIRE(to != r.body.npos);
+    auto const atomic = r.body.substr(from, to - from);
+    CHECK(atomic.find("DevicePasswordEnabled") != atomic.npos);
+    CHECK(atomic.find("MinDevicePasswordLength") != atomic.npos);
+    CHECK(atomic.find("Area/A") == atomic.npos);
+    CHECK(r.body.find("<Atomic>", to) == r.body.npos);
+}
+
+TEST_CASE_METHOD(session_fixture, "the network adapters that a device has are read one by one", "[service]") {
+    std::string const root = "./Vendor/MSFT/DeviceStatus/NetworkIdentifiers";
+    tree[root] = "AABBCCDDEEFF/001122334455";
+    tree[root + "/AABBCCDDEEFF/IPAddressV4"] = "192.0.2.7";
+    sync("1");
+    auto const d = service::details(*appliance, "PC1").value();
+    CHECK(std::any_of(d.facts.begin(), d.facts.end(),
+        [&](auto const& f) { return f.node == root + "/AABBCCDDEEFF/IPAddressV4" && f.value == "192.0.2.7"; }));
+}
+
+TEST_CASE_METHOD(session_fixture, "what is read whole is read again after management.refresh", "[service]") {
+    sync("1");
+    tree["./DevDetail/Ext/Microsoft/FreeStorage"] = "7";
+    time.advance(23h);
+    sync("2");
+    auto const free_storage = [&] {
+        for (auto const& f : service::details(*appliance, "PC1").value().facts)
+            if (f.node == "./DevDetail/Ext/Microsoft/FreeStorage") return f.value.value_or("-");
+        return std::string("none");
+    };
+    CHECK(free_storage() == "-");
+    time.advance(1h);
+    sync("3");
+    CHECK(free_storage() == "7");
+}
+
+TEST_CASE_METHOD(session_fixture, "a policy for a group holds when Graph says so, and stays while Graph is silent", "[service]") {
+    constexpr char group[] = "99999999-0000-0000-0000-000000000001";
+    auto& p = add_policy();
+    p.settings = {{setting_uri("A"), "int", "1", 1}};
+    p.target.groups = {group};
+    tenant->groups[user_id] = {group};
+    reconfigure();
+    sync("1");
+    CHECK(setting_states().empty());
+    appliance->tend_sessions();
+    sync("2");
+    CHECK(setting_states() == setting_uri("A") + ":applied ");
+    tenant->away = true;
+    time.advance(48h);
+    appliance = start();
+    appliance->tend_sessions();
+    sync("3");
+    CHECK(setting_states() == setting_uri("A") + ":applied ");
+    tenant->away = false;
+    tenant->groups[user_id] = {};
+    time.advance(2min);
+    appliance->tend_sessions();
+    sync("4");
+    CHECK(setting_states().empty());
+    CHECK_FALSE(tree.contains(setting_uri("A")));
+}
+
+TEST_CASE_METHOD(session_fixture, "sessions are kept message by message, their secrets blanked", "[service][security]") {
+    auto const token = device_token();
+    auto const event =
+        R"(<Alert><CmdID>9</CmdID><Data>1224</Data><Item><Meta><Type xmlns="syncml:metinf">com.microsoft/MDM/AADUserToken</Type></Meta><Data>)" +
+        token + "</Data></Item></Alert>";
+    play(post(syncml("1", 1, std::string(first_body) + event)), "1");
+    auto const all = service::traces(*appliance, "PC1").value();
+    REQUIRE(all.size() == 1);
+    CHECK_FALSE(all[0].idle);
+    CHECK(all[0].session_id == "1");
+    CHECK(json::parse(all[0].messages).as_array().size() >= 2);
+    CHECK(all[0].messages.find(token) == std::string::npos);
+    CHECK(all[0].messages.find("LoginStatus") != std::string::npos);
+    appliance->tend_sessions();
+    appliance = start();
+    CHECK(service::traces(*appliance, "PC1").value().size() == 1);
+    sync("2");
+    sync("3");
+    appliance->tend_sessions();
+    auto const later = service::traces(*appliance, "PC1").value();
+    REQUIRE(later.size() == 2);
+    CHECK(later[1].idle);
+    CHECK(later[1].session_id == "3");
+    CHECK(rows_changed(db) == 2);
+    config.settings.management.trace = 0;
+    reconfigure();
+    sync("4");
+    CHECK(service::traces(*appliance, "PC1").value().size() == 2);
+}
+
+TEST_CASE_METHOD(session_fixture, "what drifts and is asked for by a rule is put right in the same session", "[service]") {
+    auto& p = add_policy();
+    p.settings = {{setting_uri("A"), "int", "1", 1}};
+    config::uri_rule rule;
+    rule.uri = setting_uri("A");
+    rule.values = {"1"};
+    p.rules.push_back({rule, 1});
+    reconfigure();
+    sync("1");
+    tree[setting_uri("A")] = "0";
+    seen.clear();
+    sync("2");
+    CHECK(tree[setting_uri("A")] == "1");
+    CHECK(service::devices(*appliance)[0].compliance == "compliant");
+}
