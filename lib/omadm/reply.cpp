@@ -7,8 +7,8 @@
 namespace mdmd::omadm {
 namespace {
 
-constexpr int part_taken = 213;                      // of the part of a large object that was sent last
-constexpr std::size_t least_part = 64;               // bytes of a large object that a message must have room for
+constexpr int part_taken = 213;         // of the part of a large object that was sent last
+constexpr std::size_t least_part = 64;  // bytes of a large object that a message must have room for
 constexpr std::size_t most_parts = messages_limit / 2;
 
 bool of_user(command const& c) { return iequals(std::string_view(c.uri).substr(0, 7), "./User/"); }
@@ -59,7 +59,8 @@ public:
         std::string_view const data = *o.sent.data;
         object_part part{.size = o.parted ? std::nullopt : std::optional<std::uint64_t>(data.size()), .more = true};
         auto const fixed = fixed_size(piece, part);
-        auto const bytes = used_ < limit_ && fixed < limit_ - used_ ? fitting(data, o.parted, limit_ - used_ - fixed) : 0;
+        auto const bytes =
+            used_ < limit_ && fixed < limit_ - used_ ? fitting(data, o.parted, limit_ - used_ - fixed) : 0;
         if (bytes == 0) {
             r_.alert = 1222;
             r_.final = false;
@@ -125,9 +126,11 @@ private:
             if (auto const why = objection(s_, c); !why.empty()) return why;
             if (size_of(c) <= room_) return {};
             auto const fixed = fixed_size(c, {.size = object_limit, .more = true});
-            bool const divisible = c.data && fixed < room_ && room_ - fixed >= least_part &&
-                                   c.data->size() / (room_ - fixed) < most_parts;
-            return divisible ? "" : fmt::format("it is too large for a message, in parts too: the device takes {} bytes", limit_);
+            bool const divisible =
+                c.data && fixed < room_ && room_ - fixed >= least_part && c.data->size() / (room_ - fixed) < most_parts;
+            return divisible
+                       ? ""
+                       : fmt::format("it is too large for a message, in parts too: the device takes {} bytes", limit_);
         }
         for (auto const& w : group)
             if (auto const why = objection(s_, w.what); !why.empty())
@@ -242,8 +245,7 @@ void abort(reply& r, answer& a) {
 
 }  // namespace
 
-answer reply_to(
-    intake const& in, addresses const& to, std::span<wanted const> queue, authentication const& auth) {
+answer reply_to(intake const& in, addresses const& to, std::span<wanted const> queue, authentication const& auth) {
     answer a;
     a.next = in.next;
     session& s = a.next;
@@ -252,8 +254,8 @@ answer reply_to(
     ++s.messages;
     if (auth.next_nonce) s.authenticated = true;
 
-    auto const part_due =
-        std::find_if(s.waiting.begin(), s.waiting.end(), [](outstanding const& o) { return o.in_parts && o.status == part_taken; });
+    auto const part_due = std::find_if(
+        s.waiting.begin(), s.waiting.end(), [](outstanding const& o) { return o.in_parts && o.status == part_taken; });
     bool const idle = s.waiting.empty() && queue.empty() && !in.more_to_come;
     if (in.aborted) {
         // Nothing but the statuses.
