@@ -419,17 +419,21 @@ TEST_CASE("what can never be sent is told, and does not hold up the rest", "[oma
     auto m = from_device(1, {alerted(2, 1201)});
     m.hdr.max_msg_size = 4000;
     auto const in = receive({}, m).value();
-    auto const a = answer_to(in, {want(verb::get, "a"), want(verb::replace, "b", std::string(4000, 'x')),
-                                     want(verb::replace, "c", "\x01"), want(verb::get, "d")});
+    auto long_one = want(verb::get, "b");
+    long_one.what.uri = "./" + std::string(4000, 'x');
+    auto const a =
+        answer_to(in, {want(verb::get, "a"), long_one, want(verb::replace, "c", "\x01"), want(verb::get, "d")});
     CHECK(a.taken == 4);
-    CHECK(a.unsendable == std::vector<std::size_t>{1, 2});
+    REQUIRE(a.unsendable.size() == 2);
+    CHECK(a.unsendable[0] == unsendable{1, "it is too large for a message, in parts too: the device takes 4000 bytes"});
+    CHECK(a.unsendable[1] == unsendable{2, "it holds a character that XML cannot carry"});
     REQUIRE(a.next.waiting.size() == 2);
     CHECK(a.next.waiting[1].key == "d");
     CHECK(a.text.size() <= 4000);
     CHECK(count(a.text, "<Get>") == 2);
 }
 
-TEST_CASE("a command that our usual statuses leave no room for is told, not kept for ever", "[omadm]") {
+TEST_CASE("a command that our usual statuses leave no room for goes in parts, not never", "[omadm]") {
     auto m = from_device(1, {alerted(2, 1201), alerted(3, 1224)});
     m.hdr.max_msg_size = 4096;
     auto const in = receive({}, m).value();
@@ -437,10 +441,13 @@ TEST_CASE("a command that our usual statuses leave no room for is told, not kept
     auto const fixed = size_of(want(verb::replace, "", "").what);
     auto const fits = answer_to(in, {want(verb::replace, "a", std::string(room - fixed - 32, 'x'))});
     CHECK(fits.next.waiting.size() == 1);
+    CHECK_FALSE(fits.next.waiting[0].in_parts);
     CHECK(fits.unsendable.empty());
     auto const large = answer_to(in, {want(verb::replace, "a", std::string(room - fixed + 32, 'x'))});
-    CHECK(large.next.waiting.empty());
-    CHECK(large.unsendable == std::vector<std::size_t>{0});
+    REQUIRE(large.next.waiting.size() == 1);
+    CHECK(large.next.waiting[0].in_parts);
+    CHECK(large.text.size() <= 4096);
+    CHECK(large.unsendable.empty());
 }
 
 TEST_CASE("our own limits hold where the device names none", "[omadm]") {
@@ -494,6 +501,21 @@ TEST_CASE("a session reads back as it was saved", "[omadm]") {
     s.waiting[0].value = "";
     s.waiting[0].format = "node";
     s.waiting[0].partial = true;
+    s.waiting[0].announced = 7;
+    s.waiting[0].cut_short = GENERATE(false, true);
+    s.waiting[1].in_parts = true;
+    s.waiting[1].parted = 5;
+    s.waiting[1].again = true;
+    s.waiting[2].atomic = 3;
+    s.waiting[2].original_error = "0x8 %";
+    s.atomics = {{1, 2, std::nullopt}, {1, 3, 507}};
+    s.max_obj_size = 1;
+    s.sync_type = "mixed";
+    s.messages = 9;
+    s.stopped = true;
+    s.authenticated = true;
+    s.challenged = 407;
+    s.resent = true;
     auto const line = save(s);
     CHECK(std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c <= '~'; }));
     CHECK(load(line).value() == s);
@@ -502,16 +524,38 @@ TEST_CASE("a session reads back as it was saved", "[omadm]") {
 
 TEST_CASE("a damaged saved session is refused", "[omadm]") {
     auto const line = save(with_sent({want(verb::get, "key")}));
-    REQUIRE(line == "1 1 1 1 0  0 1 1 2 key Get %2E%2FN   . . .  0");
+    REQUIRE(line == "2 1 1 1 0  0 0  1 0 0 0 0 0 1 1 2 key Get %2E%2FN   . . .  0 . 0 0 0 0 0 ");
     for (std::size_t cut = 0; cut < line.size(); ++cut) {
         CAPTURE(line.substr(0, cut));
         auto const r = load(line.substr(0, cut));
         if (!r) CHECK(r.error().code == errc::malformed);
         CHECK_FALSE(r);
     }
-    auto const bad = GENERATE(as<std::string>(), "", "2 1 1 1 0  0 0", "1 1 1 1 0  0 0 ", "1 1 1 1 0  2 0",
-        "1 1 -1 1 0  0 0", "1 1 1 2147483648 0  0 0", "1 % 1 1 0  0 0", "1 . 1 1 0  0 0",
-        "1 1 1 1 0  0 18446744073709551615", "1 1 1 1 0  0 1 1 2 key Got %2E%2FN   . . .  0");
+    auto const bad = GENERATE(as<std::string>(), "", "3 1 1 1 0  0 0", "2 1 1 1 0  0 0",
+        "2 1 1 1 0  0 0  1 0 0 0 0 0 1 1 2 key Add %2E%2FN   abc . .  0 . 0 1 4 0 0 ",
+        "2 1 1 1 0  0 0  1 0 0 0 0 0 1 1 2 key Add %2E%2FN   . . .  0 . 0 1 0 0 0 ",
+        "2 1 1 1 0  0 0  1 0 0 0 0 0 1 1 2 key Add %2E%2FN   abc . .  0 . 0 0 1 0 0 ",
+        "2 1 1 1 0  0 0  1 0 0 0 0 18446744073709551615", "1 1 1 1 0  0 0 ", "1 1 1 1 0  2 0", "1 1 -1 1 0  0 0",
+        "1 1 1 2147483648 0  0 0", "1 % 1 1 0  0 0", "1 . 1 1 0  0 0", "1 1 1 1 0  0 18446744073709551615",
+        "1 1 1 1 0  0 1 1 2 key Got %2E%2FN   . . .  0");
     CAPTURE(bad);
     CHECK_FALSE(load(bad));
+}
+
+TEST_CASE("a session that an earlier version saved goes on", "[omadm]") {
+    session expected{.id = "1",
+        .device_msg_id = 1,
+        .server_msg_id = 1,
+        .max_msg_size = 5,
+        .waiting = {{.msg_id = 1,
+            .cmd_id = 2,
+            .key = "key",
+            .sent = {.what = verb::get, .uri = "./N"},
+            .status = 200,
+            .value = std::nullopt,
+            .format = {},
+            .partial = false}},
+        .login_status = "none",
+        .ended = false};
+    CHECK(load("1 1 1 1 5 none 0 1 1 2 key Get %2E%2FN   . 200 .  0").value() == expected);
 }

@@ -179,7 +179,7 @@ TEST_CASE("a command we cannot read is an error, not a skipped line", "[omadm][s
             "<Results><CmdID>1</CmdID></Results>", "<Results><CmdID>1</CmdID><CmdRef>0</CmdRef></Results>",
             "<Results><CmdID>1</CmdID><MsgRef>x</MsgRef><CmdRef>1</CmdRef></Results>",
             "<Alert><CmdID>1</CmdID></Alert>", "<Alert><CmdID>1</CmdID><Data>soon</Data></Alert>",
-            "<Alert><Data>1201</Data></Alert>", "<Replace/>", "<Unknown/>",
+            "<Alert><CmdID/><Data>1201</Data></Alert>", "<Replace><CmdID>x</CmdID></Replace>",
             "<Alert><CmdID>1</CmdID><Data>1201</Data></Alert><Alert><CmdID>1</CmdID><Data>1224</Data></Alert>");
     CAPTURE(body);
     auto const r = parse(message_of(body + "<Final/>"));
@@ -314,4 +314,69 @@ TEST_CASE("verbs have their SyncML names, and lower case ones", "[omadm]") {
     CHECK_FALSE(parse_verb(text + " "));
     CHECK_FALSE(parse_verb(""));
     CHECK_FALSE(parse_verb("GET"));
+}
+
+TEST_CASE("what has no CmdID is told from the rest of its message", "[omadm]") {
+    auto const name = GENERATE(as<std::string>(), "Alert", "Replace", "Results", "Unknown");
+    auto const m = parse(message_of("<" + name + "><Data>1201</Data></" + name + "><" + name + "/><Final/>")).value();
+    REQUIRE(m.body.size() == 2);
+    CHECK(std::get<foreign>(m.body[0]) == foreign{.cmd_id = 0, .name = name, .items = {}});
+}
+
+TEST_CASE("credentials, names and sizes of a header are read", "[omadm]") {
+    auto const h = parse(
+        message_of(
+            "", replaced(good_header, "<LocURI>DEVICE</LocURI>", "<LocURI>DEVICE</LocURI><LocName> Bruce2 </LocName>") +
+                    "<Cred><Meta><Format xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>"
+                    "syncml:auth-md5</Type></Meta><Data>Zz6EivR3yeaaENcRN6lpAQ==</Data></Cred>"
+                    "<Meta><MaxMsgSize xmlns='syncml:metinf'>5000</MaxMsgSize>"
+                    "<MaxObjSize xmlns='syncml:metinf'>1048576</MaxObjSize></Meta>"))
+                       .value()
+                       .hdr;
+    CHECK(h.source_name == "Bruce2");
+    REQUIRE(h.cred);
+    CHECK(*h.cred == credential{std::string(md5_scheme), "b64", secret("Zz6EivR3yeaaENcRN6lpAQ==")});
+    CHECK(h.max_msg_size == 5000u);
+    CHECK(h.max_obj_size == 1048576u);
+}
+
+TEST_CASE("a challenge is read with the octets of its nonce", "[omadm]") {
+    auto const [nonce, octets] =
+        GENERATE(table<std::string, std::string>({{"Tm9uY2U=", "Nonce"}, {"*", ""}, {"", ""}, {"/w==", "\xff"}}));
+    auto const s = only<status>(
+        "<Status><CmdID>2</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Chal><Meta><Format "
+        "xmlns='syncml:metinf'>b64</Format><Type xmlns='syncml:metinf'>syncml:auth-md5</Type><NextNonce "
+        "xmlns='syncml:metinf'>" +
+        nonce + "</NextNonce></Meta></Chal><Data>401</Data></Status>");
+    REQUIRE(s.challenge);
+    CHECK(*s.challenge == chal{std::string(md5_scheme), octets});
+}
+
+TEST_CASE("a large object's size is read where it is a number", "[omadm]") {
+    auto const [size, bytes] = GENERATE(table<std::string, std::optional<std::uint64_t>>(
+        {{"12", 12}, {"0", 0}, {"-1", std::nullopt}, {"many", std::nullopt}, {"", std::nullopt}}));
+    auto const r = only<results>("<Results><CmdID>3</CmdID><CmdRef>5</CmdRef><Item><Meta><Size xmlns='syncml:metinf'>" +
+                                 size + "</Size></Meta><Data>a</Data><MoreData/></Item></Results>");
+    CHECK(r.items.at(0).size == bytes);
+}
+
+TEST_CASE("as much of a value fits as its escapes leave room for, and no character is cut", "[omadm]") {
+    std::string const text = "<<&a\xc3\xa9\r>z";
+    for (std::size_t begin = 0; begin <= text.size(); ++begin) {
+        if (begin == 5) continue;  // within a character
+        for (std::size_t room = 0; room < 60; ++room) {
+            CAPTURE(begin, room);
+            auto const n = fitting(text, begin, room);
+            REQUIRE(begin + n <= text.size());
+            auto const size = [&](std::size_t bytes) {
+                command const c{.what = verb::add, .uri = "u", .format = {}, .type = {}, .data = "x"};
+                command d = c;
+                d.data = text.substr(begin, bytes);
+                return bytes == 0 ? 0 : size_of(d) - size_of(c) + 1;
+            };
+            CHECK(size(n) <= room);
+            CHECK(begin + n != 5);
+            if (begin + n < text.size()) CHECK(size(begin + n == 4 ? n + 2 : n + 1) > room);
+        }
+    }
 }

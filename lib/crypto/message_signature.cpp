@@ -1,0 +1,108 @@
+#include "crypto/message_signature.hpp"
+
+#include <openssl/cms.h>
+#include <ctime>
+
+#include "core/text.hpp"
+#include "crypto/openssl.hpp"
+
+namespace mdmd::crypto {
+namespace {
+
+using cms_handle = handle<CMS_ContentInfo, CMS_ContentInfo_free>;
+using digest_handle = handle<EVP_MD, EVP_MD_free>;
+
+constexpr std::size_t longest = 64 * 1024;
+
+std::string md5(std::string_view text) {
+    error_queue const errors;
+    // Where only approved algorithms are the default, this use asks for one that is not.
+    digest_handle const algorithm(must(EVP_MD_fetch(nullptr, "MD5", "-fips"), "EVP_MD_fetch"));
+    std::string out(16, '\0');
+    unsigned size = 0;
+    must(EVP_Digest(text.data(), text.size(), bytes(out), &size, algorithm.get(), nullptr) == 1, "EVP_Digest");
+    return out;
+}
+
+bool digest_is_known(CMS_SignerInfo* signer) {
+    X509_ALGOR* digest = nullptr;
+    CMS_SignerInfo_get0_algs(signer, nullptr, nullptr, &digest, nullptr);
+    ASN1_OBJECT const* oid = nullptr;
+    X509_ALGOR_get0(&oid, nullptr, nullptr, digest);
+    int const nid = OBJ_obj2nid(oid);
+    return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
+}
+
+// None where it is not signed, or there more than once, or no time.
+std::optional<time_point> signing_time(CMS_SignerInfo* signer) {
+    int const at = CMS_signed_get_attr_by_NID(signer, NID_pkcs9_signingTime, -1);
+    if (at < 0 || CMS_signed_get_attr_by_NID(signer, NID_pkcs9_signingTime, at) >= 0) return std::nullopt;
+    X509_ATTRIBUTE* const attribute = CMS_signed_get_attr(signer, at);
+    ASN1_TYPE const* const value =
+        X509_ATTRIBUTE_count(attribute) == 1 ? X509_ATTRIBUTE_get0_type(attribute, 0) : nullptr;
+    if (!value || (value->type != V_ASN1_UTCTIME && value->type != V_ASN1_GENERALIZEDTIME)) return std::nullopt;
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(value->value.asn1_string, &parts) != 1) return std::nullopt;
+    return from_ms(std::int64_t{timegm(&parts)} * 1000);
+}
+
+// Does the message come with a certificate that the signer's name fits, and that is not the signer's?
+bool holds_another(CMS_ContentInfo* message, CMS_SignerInfo* one, certificate const& signer) {
+    struct certificates_free {
+        void operator()(STACK_OF(X509) * s) const noexcept { sk_X509_pop_free(s, X509_free); }
+    };
+    std::unique_ptr<STACK_OF(X509), certificates_free> const all(CMS_get1_certs(message));
+    for (int i = 0; all && i < sk_X509_num(all.get()); ++i) {
+        X509* const held = sk_X509_value(all.get(), i);
+        if (CMS_SignerInfo_cert_cmp(one, held) == 0 && to_der(held, i2d_X509, "i2d_X509") != signer.der()) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string md5_credential(std::string_view name, secret const& password, std::string_view nonce) {
+    secret const named(std::string(name) + ":" + std::string(password.reveal()));
+    secret const salted(base64(md5(named.reveal())) + ":" + std::string(nonce));
+    return base64(md5(salted.reveal()));
+}
+
+result<message_signature> check_message_signature(
+    std::string_view header, std::string_view body, certificate const& signer) {
+    error_queue const errors;
+    if (header.size() > longest) return fail(errc::malformed, "the message's signature is over 64 KiB");
+    auto const der = unbase64(header);
+    if (!der) return fail(errc::malformed, "the message's signature is not in base64");
+    auto const* at = bytes(*der);
+    cms_handle const message(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(der->size())));
+    if (!message) return fail(errc::malformed, "the message's signature is no CMS message: " + error_queue::reason());
+    if (at != bytes(*der) + der->size()) return fail(errc::malformed, "something follows the message's signature");
+    if (OBJ_obj2nid(CMS_get0_type(message.get())) != NID_pkcs7_signed)
+        return fail(errc::malformed, "the message's signature is no SignedData");
+    if (CMS_is_detached(message.get()) != 1)
+        return fail(errc::malformed, "the message's signature holds a content of its own");
+    STACK_OF(CMS_SignerInfo)* const signers = CMS_get0_SignerInfos(message.get());
+    if (!signers || sk_CMS_SignerInfo_num(signers) != 1)
+        return fail(errc::malformed, "the message's signature has not exactly one signer");
+    auto* const one = sk_CMS_SignerInfo_value(signers, 0);
+    if (!digest_is_known(one))
+        return fail(errc::malformed, "the message's signature is not made with SHA-256, SHA-384 or SHA-512");
+
+    X509* const x509 = signer.get().x509.get();
+    if (CMS_SignerInfo_cert_cmp(one, x509) != 0 || holds_another(message.get(), one, signer))
+        return fail(errc::unauthenticated, "the message's signature names another certificate");
+    EVP_PKEY const* const key = X509_get0_pubkey(x509);
+    if (!key) return fail(errc::unauthenticated, "the signer's key is of a kind that is not known, or damaged");
+    if (auto const objection = key_objection(key); !objection.empty())
+        return fail(errc::unauthenticated, "the signer's certificate holds " + objection);
+    // Only the certificate that is given counts, whatever others the message has, and no chain is built.
+    CMS_SignerInfo_set1_signer_cert(one, x509);
+    bio_handle const content(
+        must(BIO_new_mem_buf(body.empty() ? "" : body.data(), static_cast<int>(body.size())), "BIO_new_mem_buf"));
+    constexpr unsigned how = CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY | CMS_DETACHED | CMS_NOINTERN;
+    if (CMS_verify(message.get(), nullptr, nullptr, content.get(), nullptr, how) != 1)
+        return fail(errc::unauthenticated, "the message's signature is not its signer's, or of another body");
+    return message_signature{.signing_time = signing_time(one)};
+}
+
+}  // namespace mdmd::crypto
