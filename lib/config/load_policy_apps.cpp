@@ -9,7 +9,7 @@
 namespace mdmd::config {
 namespace {
 
-constexpr std::size_t most_text = 1024;                    // bytes
+constexpr std::size_t most_text = 1024;  // bytes
 constexpr std::chrono::minutes most_timeout = std::chrono::hours(24);
 
 // "{GUID}" in upper case, as Windows Installer writes it.
@@ -75,8 +75,7 @@ void read_source(section& s, app& into) {
 void read_app(section s, int line, policy_file& into, std::map<std::string, int>& products) {
     app out;
     out.line = line;
-    auto const product =
-        s.require("product_code", "the package's product code, \"{GUID}\"", parse_product);
+    auto const product = s.require("product_code", "the package's product code, \"{GUID}\"", parse_product);
     s.assign(out.intent, "intent", "install or uninstall", [](std::string const& text) -> std::optional<app_intent> {
         if (text == "install") return app_intent::install;
         if (text == "uninstall") return app_intent::uninstall;

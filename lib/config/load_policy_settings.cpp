@@ -154,7 +154,8 @@ std::optional<std::string> read_uri(section& s, uri_for use) {
             s.report(f, fmt::format("{}, got {}", fault, got(*f.value)));
             return std::nullopt;
         }
-    return s.convert(f, "the address of a node", [](std::string const& text) { return std::optional(text); }, style::any);
+    return s.convert(
+        f, "the address of a node", [](std::string const& text) { return std::optional(text); }, style::any);
 }
 
 void read_setting(section s, int line, policy_file& into, std::map<std::string, int>& seen) {
@@ -177,6 +178,8 @@ void read_setting(section s, int line, policy_file& into, std::map<std::string, 
     } else {
         s.get("value");
     }
+    out.since = s.read("since", "the first Windows that has the node such as 10.0.19045.2913",
+        [](std::string const& text) { return parse_os_version(text); });
     if (uri) {
         out.uri = *uri;
         if (auto const [known, added] = seen.emplace(canonical_node_uri(*uri), line); !added)

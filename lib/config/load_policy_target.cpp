@@ -31,8 +31,9 @@ std::optional<std::string> parse_name_pattern(std::string const& text) {
     return text.size() <= most_name && text.find(' ') == text.npos ? parse_text(text) : std::nullopt;
 }
 
-template <class Parse> void read_names(section& s, std::vector<std::string>& into, std::string_view name,
-    std::string_view expected, Parse parse) {
+template <class Parse>
+void read_names(
+    section& s, std::vector<std::string>& into, std::string_view name, std::string_view expected, Parse parse) {
     if (auto names = s.read_list(name, expected, parse)) {
         sort_unique(*names);
         into = std::move(*names);
@@ -62,11 +63,13 @@ policy_target read_target(section s) {
     read_names(s, into.device_names, "device_names", "names of devices, with * and ?", parse_name_pattern);
     auto const min = s.get("min_os_version");
     into.min_os_version_at = to_position(min.at);
-    if (auto v = s.convert(min, "a Windows version such as 10.0.19045",
-            [](std::string const& text) { return parse_os_version(text); }, style::any))
+    if (auto v = s.convert(
+            min, "a Windows version such as 10.0.19045", [](std::string const& text) { return parse_os_version(text); },
+            style::any))
         into.min_os_version = v;
     auto const max = s.get("max_os_version");
-    if (auto v = s.convert(max, "a Windows version such as 10.0.22631 (all of its revisions are meant)",
+    if (auto v = s.convert(
+            max, "a Windows version such as 10.0.22631 (all of its revisions are meant)",
             [](std::string const& text) { return parse_last_os_version(text); }, style::any))
         into.max_os_version = v;
     if (into.min_os_version && into.max_os_version && *into.max_os_version < *into.min_os_version)

@@ -42,7 +42,8 @@ result<std::vector<piece>> parse_template(std::string_view s) {
         while (i < names.size() && names[i] != inside) ++i;
         if (close == s.npos || i == names.size())
             return fail(errc::malformed,
-                fmt::format("expected one of {{{{{}}}}} behind {{{{ (of which itself is written {{{{{{{{), got '{{{{{}'",
+                fmt::format(
+                    "expected one of {{{{{}}}}} behind {{{{ (of which itself is written {{{{{{{{), got '{{{{{}'",
                     fmt::join(names, "}}, {{"), printable(inside.substr(0, 40))));
         out.push_back({"", static_cast<placeholder>(i)});
         s.remove_prefix(close + 2);

@@ -44,8 +44,7 @@ fit version_fit(config::policy_target const& t, std::string const& text) {
     if (!t.min_os_version && !t.max_os_version) return fit::yes;
     auto const v = parse_os_version(text);
     if (!v) return fit::undecided;
-    bool const holds =
-        !(t.min_os_version && *v < *t.min_os_version) && !(t.max_os_version && *t.max_os_version < *v);
+    bool const holds = !(t.min_os_version && *v < *t.min_os_version) && !(t.max_os_version && *t.max_os_version < *v);
     return holds ? fit::yes : fit::no;
 }
 
@@ -77,8 +76,7 @@ struct filled {
     std::optional<config::placeholder> missing;  // the first that is not known
 };
 
-template <class Encode>
-filled fill(std::string const& open, device_traits const& d, person const& who, Encode encode) {
+template <class Encode> filled fill(std::string const& open, device_traits const& d, person const& who, Encode encode) {
     filled out;
     if (open.find("{{") == open.npos) return {open, {}};
     auto const pieces = config::parse_template(open);
@@ -101,8 +99,8 @@ wanted_setting fill(config::policy_setting const& s, device_traits const& d, per
     out.value = s.value;
     auto missing = uri.missing;
     if (s.value && is_open(s.format)) {
-        auto value = fill(*s.value, d, who,
-            [&](std::string_view text) { return s.markup ? html_escape(text) : std::string(text); });
+        auto value = fill(
+            *s.value, d, who, [&](std::string_view text) { return s.markup ? html_escape(text) : std::string(text); });
         out.value = std::move(value.text);
         if (!missing) missing = value.missing;
     }
@@ -120,10 +118,9 @@ bool same(wanted_setting const& a, wanted_setting const& b) {
 }
 
 // Withholds what the device's Windows does not have yet.
-void judge_version(wanted_setting& w, std::string const& canonical, device_traits const& d, first_version const& first) {
-    auto const have = first ? parse_os_version(d.os_version) : std::nullopt;
-    auto const since = have ? first(canonical) : std::nullopt;
-    if (!since || *since <= *have) return;
+void judge_version(wanted_setting& w, std::optional<os_version> const& since, device_traits const& d) {
+    auto const have = parse_os_version(d.os_version);
+    if (!since || !have || *since <= *have) return;
     auto const& p = since->parts;
     w.withheld = fmt::format("Windows has it from {}.{}.{}{} on, the device has {}", p[0], p[1], p[2],
         p[3] ? fmt::format(".{}", p[3]) : "", printable(d.os_version, 64));
@@ -131,13 +128,17 @@ void judge_version(wanted_setting& w, std::string const& canonical, device_trait
     w.value.reset();
 }
 
-void add_settings(desired_state& out, config::policy_file const& policy, device_traits const& device, person const& who,
-    int& order) {
+using versions = std::map<std::string, os_version>;  // what policies say of nodes, by canonical URI
+
+void add_settings(desired_state& out, versions& since, int& order, config::policy_file const& policy,
+    device_traits const& device, person const& who) {
     for (auto const& s : policy.settings) {
         auto wish = fill(s, device, who);
         wish.policy = policy.name;
         wish.order = order++;
-        auto const [known, added] = out.settings.try_emplace(canonical_uri(wish.uri), wish);
+        auto const canonical = canonical_uri(wish.uri);
+        auto const [known, added] = out.settings.try_emplace(canonical, wish);
+        if (added && s.since) since[canonical] = *s.since;
         if (added || same(known->second, wish)) continue;
         auto& rivals = known->second.rivals;
         if (std::find(rivals.begin(), rivals.end(), policy.name) == rivals.end()) rivals.push_back(policy.name);
@@ -156,9 +157,12 @@ desired_state desired_of(config::scope scope, std::vector<config::policy_file> c
     }
     std::stable_sort(mine.begin(), mine.end(), [](auto const* a, auto const* b) { return a->name < b->name; });
     int order = 0;
-    for (auto const* policy : mine) add_settings(out, *policy, device, who, order);
+    versions since;
+    for (auto const* policy : mine) add_settings(out, since, order, *policy, device, who);
     for (auto& [uri, wish] : out.settings) {
-        judge_version(wish, uri, device, first);
+        auto const said = since.find(uri);
+        auto const from = said != since.end() ? std::optional(said->second) : first ? first(uri) : std::nullopt;
+        judge_version(wish, from, device);
         if (wish.rivals.empty()) continue;
         out.conflicts.push_back({uri, {wish.policy}});
         auto& all = out.conflicts.back().policies;
