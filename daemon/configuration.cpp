@@ -1,5 +1,6 @@
 #include "daemon/configuration.hpp"
 
+#include "catalogue/check.hpp"
 #include "crypto/crypto.hpp"
 #include "service/consent.hpp"
 #include "version.hpp"
@@ -71,11 +72,14 @@ config::environment environment_of_service() {
 
 loaded_configuration load_configuration(std::filesystem::path const& file, config::environment const& env) {
     auto settings = config::load_settings(file, env);
-    loaded_configuration got{nullptr, std::move(settings.problems), std::move(settings.warnings)};
+    loaded_configuration got{nullptr, std::move(settings.problems), std::move(settings.warnings), {}};
     if (!settings.value) return got;
     got.problems = check_files(*settings.value);
     auto policies = config::load_policies(settings.value->policies_dir);
     got.problems.insert(got.problems.end(), policies.problems.begin(), policies.problems.end());
+    if (policies.value)
+        for (auto& one : catalogue::check(*policies.value))
+            (one.error ? got.refusable : got.warnings).push_back(std::move(one.what));
     auto texts = service::compile_texts(*settings.value);
     auto const& folder = settings.value->terms.directory;
     for (auto& p : texts.problems)

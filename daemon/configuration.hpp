@@ -17,6 +17,9 @@ struct loaded_configuration {
     std::shared_ptr<service::configuration const> value;  // nullptr: there are problems
     std::vector<config::problem> problems;
     std::vector<config::problem> warnings;
+    // What Windows would refuse of the policies, by the catalogue of its nodes: an error where a configuration is
+    // checked, and no reason for a daemon not to start.
+    std::vector<config::problem> refusable;
 };
 loaded_configuration load_configuration(std::filesystem::path const& file, config::environment const&);
 

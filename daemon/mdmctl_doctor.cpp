@@ -106,7 +106,10 @@ std::vector<check> diagnose(command_line const& line) {
     for (auto const& w : loaded.warnings)
         all.push_back(
             {"config", verdict::warn, w.line_text(), "See docs/settings.md for the place where it is better kept."});
-    if (loaded.warnings.empty()) all.push_back({"config", verdict::ok, s.file.string() + " is without mistakes", ""});
+    for (auto const& p : loaded.refusable)
+        all.push_back({"config", verdict::warn, p.line_text(), "Devices would refuse it: see docs/policies.md."});
+    if (loaded.warnings.empty() && loaded.refusable.empty())
+        all.push_back({"config", verdict::ok, s.file.string() + " is without mistakes", ""});
     system_clock const time;
     auto const rest = service::examine(s,
         {.time = time,

@@ -136,6 +136,7 @@ public:
     void reload(std::filesystem::path const& file) {
         auto const got = load(file);
         for (auto const& w : got.warnings) log::warning("configuration", {{"warning", w.line_text()}});
+        for (auto const& w : got.refusable) log::warning("configuration", {{"warning", w.line_text()}});
         for (auto const& p : got.problems) log::error("configuration not taken", {{"problem", p.line_text()}});
         if (!got.value) return;
         auto const before = appliance_.ctx.config();
@@ -281,7 +282,8 @@ int main(int argc, char** argv) {
         auto const got = load(std::filesystem::absolute(file));
         for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w.line_text());
         for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p.line_text());
-        if (!got.value) return 1;
+        for (auto const& p : got.refusable) fmt::print(stderr, "{}{}\n", check ? "" : "warning: ", p.line_text());
+        if (!got.value || (check && !got.refusable.empty())) return 1;
         if (check) {
             fmt::print("{}: ok, {} policies\n", file, got.value->policies.size());
             return 0;

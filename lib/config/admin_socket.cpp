@@ -6,24 +6,36 @@
 #include "config/settings.hpp"
 
 namespace mdmd::config {
+namespace {
 
-result<std::filesystem::path> admin_socket(std::filesystem::path const& config_file) {
-    auto socket = settings{}.admin.socket;
+// The value at the keys, one below the other, as a path beside the file; `otherwise` where there is none.
+result<std::filesystem::path> path_at(
+    std::filesystem::path const& config_file, std::vector<char const*> const& keys, std::filesystem::path otherwise) {
     try {
-        auto const root = YAML::LoadFile(config_file.string());
-        // An absent key is an undefined node, of which nothing but that may be asked.
-        auto const child = [](YAML::Node const& of, char const* key) {
-            return of.IsDefined() && of.IsMap() ? of[key] : YAML::Node(YAML::NodeType::Undefined);
-        };
-        auto const node = child(child(root, "admin"), "socket");
-        if (node.IsDefined() && node.IsScalar()) socket = node.Scalar();
+        auto node = YAML::LoadFile(config_file.string());
+        for (auto const* key : keys) {
+            // An absent key is an undefined node, of which nothing but that may be asked.
+            bool const map = node.IsDefined() && node.IsMap();
+            node.reset(map ? node[key] : YAML::Node(YAML::NodeType::Undefined));
+        }
+        if (node.IsDefined() && node.IsScalar()) otherwise = node.Scalar();
     } catch (YAML::BadFile const&) {
         return fail(errc::not_found, fmt::format("cannot read {}", config_file.string()));
     } catch (YAML::Exception const& e) {
         return fail(errc::malformed,
             fmt::format("{}:{}:{}: {}", config_file.filename().string(), e.mark.line + 1, e.mark.column + 1, e.msg));
     }
-    return std::filesystem::absolute(config_file).parent_path() / socket;
+    return std::filesystem::absolute(config_file).parent_path() / otherwise;
+}
+
+}  // namespace
+
+result<std::filesystem::path> admin_socket(std::filesystem::path const& config_file) {
+    return path_at(config_file, {"admin", "socket"}, settings{}.admin.socket);
+}
+
+result<std::filesystem::path> policies_folder(std::filesystem::path const& config_file) {
+    return path_at(config_file, {"policies_dir"}, "policies.d");
 }
 
 }  // namespace mdmd::config

@@ -10,4 +10,7 @@ namespace mdmd::config {
 // Errors: not_found (the file cannot be read), malformed (no YAML).
 [[nodiscard]] result<std::filesystem::path> admin_socket(std::filesystem::path const& config_file);
 
+// Where its policies are, in the same way and with the same errors: policies_dir, or its default.
+[[nodiscard]] result<std::filesystem::path> policies_folder(std::filesystem::path const& config_file);
+
 }  // namespace mdmd::config

@@ -178,6 +178,8 @@ void read_setting(section s, int line, policy_file& into, std::map<std::string, 
     } else {
         s.get("value");
     }
+    out.since = s.read("since", "the first Windows that has the node such as 10.0.19045.2913",
+        [](std::string const& text) { return parse_os_version(text); });
     if (uri) {
         out.uri = *uri;
         if (auto const [known, added] = seen.emplace(canonical_node_uri(*uri), line); !added)

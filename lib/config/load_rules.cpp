@@ -66,6 +66,8 @@ void read_rule(section s, int line, policy_file& into) {
     }
     compliance_rule out;
     out.line = line;
+    out.key = uri.key.substr(0, uri.key.size() - std::string_view(".uri").size());
+    out.uri_at = to_position(uri.at);
     if (version) {
         min_os_version_rule rule;
         if (auto const v = s.convert(

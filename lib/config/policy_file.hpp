@@ -31,8 +31,9 @@ struct policy_setting {
     std::optional<std::string> value;  // as text, checked against the format; none for node and null. Of chr and xml a
                                        // template (config/substitution.hpp)
     int line = 0;
-    bool markup = false;  // the value is XML: what is put into it is escaped
-    std::string key;      // "settings[0]"
+    bool markup = false;              // the value is XML: what is put into it is escaped
+    std::optional<os_version> since;  // the first Windows that has the node, where the policy says so
+    std::string key;                  // "settings[0]"
     position uri_at, format_at, value_at;
 };
 
@@ -67,6 +68,8 @@ struct uri_rule {
 struct compliance_rule {
     std::variant<min_os_version_rule, uri_rule> what;
     int line = 0;
+    std::string key;  // "compliance.rules[0]"
+    position uri_at;
 };
 
 struct policy_file {

@@ -118,11 +118,9 @@ bool same(wanted_setting const& a, wanted_setting const& b) {
 }
 
 // Withholds what the device's Windows does not have yet.
-void judge_version(
-    wanted_setting& w, std::string const& canonical, device_traits const& d, first_version const& first) {
-    auto const have = first ? parse_os_version(d.os_version) : std::nullopt;
-    auto const since = have ? first(canonical) : std::nullopt;
-    if (!since || *since <= *have) return;
+void judge_version(wanted_setting& w, std::optional<os_version> const& since, device_traits const& d) {
+    auto const have = parse_os_version(d.os_version);
+    if (!since || !have || *since <= *have) return;
     auto const& p = since->parts;
     w.withheld = fmt::format("Windows has it from {}.{}.{}{} on, the device has {}", p[0], p[1], p[2],
         p[3] ? fmt::format(".{}", p[3]) : "", printable(d.os_version, 64));
@@ -130,13 +128,17 @@ void judge_version(
     w.value.reset();
 }
 
-void add_settings(
-    desired_state& out, config::policy_file const& policy, device_traits const& device, person const& who, int& order) {
+using versions = std::map<std::string, os_version>;  // what policies say of nodes, by canonical URI
+
+void add_settings(desired_state& out, versions& since, int& order, config::policy_file const& policy,
+    device_traits const& device, person const& who) {
     for (auto const& s : policy.settings) {
         auto wish = fill(s, device, who);
         wish.policy = policy.name;
         wish.order = order++;
-        auto const [known, added] = out.settings.try_emplace(canonical_uri(wish.uri), wish);
+        auto const canonical = canonical_uri(wish.uri);
+        auto const [known, added] = out.settings.try_emplace(canonical, wish);
+        if (added && s.since) since[canonical] = *s.since;
         if (added || same(known->second, wish)) continue;
         auto& rivals = known->second.rivals;
         if (std::find(rivals.begin(), rivals.end(), policy.name) == rivals.end()) rivals.push_back(policy.name);
@@ -155,9 +157,12 @@ desired_state desired_of(config::scope scope, std::vector<config::policy_file> c
     }
     std::stable_sort(mine.begin(), mine.end(), [](auto const* a, auto const* b) { return a->name < b->name; });
     int order = 0;
-    for (auto const* policy : mine) add_settings(out, *policy, device, who, order);
+    versions since;
+    for (auto const* policy : mine) add_settings(out, since, order, *policy, device, who);
     for (auto& [uri, wish] : out.settings) {
-        judge_version(wish, uri, device, first);
+        auto const said = since.find(uri);
+        auto const from = said != since.end() ? std::optional(said->second) : first ? first(uri) : std::nullopt;
+        judge_version(wish, from, device);
         if (wish.rivals.empty()) continue;
         out.conflicts.push_back({uri, {wish.policy}});
         auto& all = out.conflicts.back().policies;
