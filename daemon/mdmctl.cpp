@@ -190,6 +190,7 @@ int main(int argc, char** argv) {
     auto* policies = app.add_subcommand("policies", "What devices are to look like");
     policies->require_subcommand(1);
     add_policies_check(*policies, line);
+    add_plan(*policies, line);
 
     auto* events = app.add_subcommand("events", "Enrollments that failed, and why");
     events->require_subcommand(1);

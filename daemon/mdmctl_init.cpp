@@ -28,11 +28,6 @@ struct given {
     CLI::Option const* config_option = nullptr;  // was --config given?
 };
 
-// What ends the program with exit code 2 and one line on standard error.
-struct wrong_usage : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
 // A YAML text in double quotes.
 std::string yaml_text(std::string_view text) {
     std::string out = "\"";

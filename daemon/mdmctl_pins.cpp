@@ -10,8 +10,6 @@
 namespace mdmd::ctl {
 namespace {
 
-json::array const& rows_of(json::value const& v) { return v.at("value").as_array(); }
-
 // As a cell of RFC 4180. A text that a spreadsheet would take for a formula is kept from being one by an apostrophe.
 std::string cell(json::value const& v) {
     if (v.is_null()) return "";

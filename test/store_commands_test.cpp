@@ -1,5 +1,6 @@
 #include "store/commands.hpp"
 
+#include "store/database.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
 #include "test/support.hpp"

@@ -205,9 +205,9 @@ management::conversation management::converse(
     auto const config = context_.config();
     omadm::addresses const to{
         message.hdr.source, config->settings.server.management_url.text + "/ManagementServer/MDM.svc"};
-    auto proof = prove(who, message, before, to, r.peer_address);
-    if (proof.refused) {
-        out.answer = std::move(*proof.refused);
+    auto const proven = prove(who, message, before, to, r.peer_address);
+    if (proven.refused) {
+        out.answer = *proven.refused;
         return out;
     }
 
@@ -230,7 +230,7 @@ management::conversation management::converse(
                                             {"user_id", there.user_id}, {"address", r.peer_address}});
 
     auto const queue = work.queue(*intake);
-    auto const answer = omadm::reply_to(*intake, to, queue, credentials_of(proof, device, *intake));
+    auto const answer = omadm::reply_to(*intake, to, queue, credentials_of(proven, device, *intake));
     work.sent(queue, answer);
     bool const over = answer.ended || intake->unenrolled || intake->aborted;
     store::session const next{.device_id = device.id,
@@ -243,9 +243,9 @@ management::conversation management::converse(
                                               : time_point{}};
     bool const kept = context_.db.write([&](store::connection& db) {
         if (!work.keep(db, next, *intake)) return false;
-        if (!proof.next_nonce.empty() || intake->server_nonce)
+        if (!proven.next_nonce.empty() || intake->server_nonce)
             store::set_nonces(db, device.id, intake->server_nonce ? base64(*intake->server_nonce) : device.server_nonce,
-                proof.next_nonce.empty() ? device.device_nonce : base64(proof.next_nonce));
+                proven.next_nonce.empty() ? device.device_nonce : base64(proven.next_nonce));
         return true;
     });
     if (!kept) {

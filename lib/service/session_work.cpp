@@ -1,5 +1,6 @@
 #include "service/session_work.hpp"
 
+#include "catalogue/catalogue.hpp"
 #include "compliance/compliance.hpp"
 #include "core/log.hpp"
 #include "enroll/provisioning.hpp"
@@ -163,7 +164,7 @@ void session_work::begin(std::optional<store::session> const& last) {
 
 void session_work::plan_settings() {
     auto const t = traits();
-    policy::first_version const first{};
+    policy::first_version const first = [](std::string const& node) { return catalogue::first_version(node); };
     auto wish = policy::desired(config_->policies, t, first);
     add_own_settings(wish, config_->settings, value_of(policy::canonical_uri(max_sync_version_uri)).value_or(""));
     device_settings_.now = policy::reconcile(wish, std::move(device_settings_.now));
