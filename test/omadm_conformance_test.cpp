@@ -277,3 +277,24 @@ TEST_CASE("an outcome tells its Atomic's status", "[omadm][conformance]") {
     CHECK(out[0].atomic_status == status);
     CHECK(out[1].atomic_status == 0);
 }
+
+TEST_CASE("whatever a device answers, a command has that for its outcome, R 10", "[omadm][conformance]") {
+    auto const what = GENERATE(verb::get, verb::replace, verb::exec);
+    auto const first = receive({}, parse(message_text(1, final_)).value()).value();
+    auto const s = reply_to(first, both_ends, std::vector{to_send(what, "./A"), to_send(what, "./B")}).next;
+    for (int code = 100; code < 1000; ++code) {
+        CAPTURE(code);
+        auto const said = status_of(1, 2, code) + results_of(1, 2, "./A", "v") + final_;
+        auto const in = receive(s, parse(message_text(2, said)).value()).value();
+        CHECK(in.stop == (code == 214));
+        if (code < 200 || code == 213) {
+            CHECK(in.outcomes.empty());
+            continue;
+        }
+        bool const has_value = what == verb::get && code < 400;
+        CHECK(in_short(in.outcomes) == fmt::format("./A={}{}", code, has_value ? "(v)" : ""));
+        REQUIRE(in.next.waiting.size() == 1);
+        CHECK(in.next.waiting[0].key == "./B");
+        CHECK(reply_to(in, both_ends, {}).ended == (code == 214));
+    }
+}

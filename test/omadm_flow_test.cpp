@@ -230,6 +230,7 @@ TEST_CASE("an endless session is aborted, byte for byte", "[omadm][security]") {
 }
 
 TEST_CASE("a device that never says Final is aborted as well", "[omadm][security]") {
+    bool const stopped = GENERATE(false, true);
     session s;
     answer a;
     int msg_id = 0;
@@ -237,6 +238,7 @@ TEST_CASE("a device that never says Final is aborted as well", "[omadm][security
         REQUIRE(msg_id <= messages_limit);
         a = answer_to(took(s, ++msg_id, ""));
         s = a.next;
+        s.stopped = stopped;
     }
     CHECK(msg_id == messages_limit);
     CHECK(a.aborted);

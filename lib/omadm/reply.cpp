@@ -256,10 +256,10 @@ answer reply_to(intake const& in, addresses const& to, std::span<wanted const> q
 
     auto const part_due = std::find_if(
         s.waiting.begin(), s.waiting.end(), [](outstanding const& o) { return o.in_parts && o.status == part_taken; });
-    bool const idle = s.waiting.empty() && queue.empty() && !in.more_to_come;
+    bool const at_its_end = !in.more_to_come && (in.stop || (s.waiting.empty() && queue.empty()));
     if (in.aborted) {
         // Nothing but the statuses.
-    } else if (in.server_refused || (s.messages >= messages_limit && !idle && !in.stop)) {
+    } else if (in.server_refused || (s.messages >= messages_limit && !at_its_end)) {
         abort(r, a);
     } else if (!in.more_to_come && !in.stop) {
         packer pack(r, s);

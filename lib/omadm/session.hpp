@@ -96,12 +96,13 @@ constexpr int messages_limit = 1000;           // of ours in one session: beyond
 
 // Takes in a message. A new SessionID begins a session (what was waiting in `before` is not in `next`: the caller
 // requeues it); so does an ended one, which goes on counting its messages if the device does. Statuses and results
-// that match nothing sent are ignored, and so are 1xx statuses. Of several statuses for one command the highest counts.
-// A Get is complete when both its status and its results came, at once when its status is an error; a device that ends
-// a package without the results completes it with no value. Of several items the one whose Source is the node asked for
-// is the value, else the first. A value that comes in chunks (MoreData, OMA-TS-DM_Protocol section 7) is put together;
-// over `object_limit` it completes the Get with 416 and no value, of another size than announced with 424. Where
-// another command comes before its end it is dropped, and 412 completes the Get if the device does not send it again.
+// that match nothing sent are ignored, and so are 1xx statuses, and 213 but for a part of a large object. Of several
+// statuses for one command the highest counts. A Get is complete when both its status and its results came, at once
+// when its status is an error; a device that ends a package without the results completes it with no value. Of several
+// items the one whose Source is the node asked for is the value, else the first. A value that comes in chunks
+// (MoreData, OMA-TS-DM_Protocol section 7) is put together; over `object_limit` it completes the Get with 416 and no
+// value, of another size than announced with 424. Where another command comes before its end it is dropped, and 412
+// completes the Get if the device does not send it again.
 //
 // What is in an Atomic is complete when the Atomic's status and its own came, or when the package ends with one of
 // them: without its own it has 200, as the Atomic, otherwise 216 (516 where that is the Atomic's); a success of its own
