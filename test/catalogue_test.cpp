@@ -33,7 +33,8 @@ TEST_CASE("every node of the catalogue is read whole and found by its own addres
     }
 }
 
-TEST_CASE("a node is found in any spelling, whatever stands for its free names, and in its scope alone", "[catalogue]") {
+TEST_CASE(
+    "a node is found in any spelling, whatever stands for its free names, and in its scope alone", "[catalogue]") {
     auto const [uri, expected] = GENERATE(table<std::string, std::string>({
         {lock, lock},
         {"./Vendor/MSFT/Policy/Config/DeviceLock/MinDevicePasswordLength", lock},
