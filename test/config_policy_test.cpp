@@ -290,7 +290,7 @@ TEST_CASE("a target says all that may hold of a device and its user", "[config]"
         "  scope: user\n"
         "  groups: [BBBBBBBB-2222-3333-4444-555555555555, aaaaaaaa-2222-3333-4444-555555555555]\n"
         "  users: [Ann@Contoso.com, CCCCCCCC-2222-3333-4444-555555555555]\n"
-        "  device_names: [LAB-*, KIOSK-??]\n"
+        "  device_names: [LAB-*, 'KIOSK-??']\n"
         "  min_os_version: 10.0.19045\n"
         "  max_os_version: 10.0.22631\n"
         "settings: [{uri: ./User/Vendor/MSFT/A, format: int, value: 1}]\n",
@@ -358,17 +358,17 @@ TEST_CASE("what Group Policy has as enabled and disabled is encoded as Windows w
         {"state: enabled, data: {A: {https://x.example: 1, '*.y': 2}}",
             "<enabled/><data id=\"A\" value=\"https://x.example&#xF000;1&#xF000;*.y&#xF000;2\"/>"},
         {"state: enabled, data: {A: '{{user.upn}}'}", "<enabled/><data id=\"A\" value=\"{{user.upn}}\"/>"},
-        {"state: on", "x.yaml:3:39: settings[0].admx.state: expected enabled or disabled, got 'on'\n"},
-        {"data: {A: 1}", "x.yaml:3:25: settings[0].admx.state: expected enabled or disabled, got nothing\n"},
+        {"state: on", "x.yaml:3:37: settings[0].admx.state: expected enabled or disabled, got 'on'\n"},
+        {"data: {A: 1}", "x.yaml:3:23: settings[0].admx.state: expected enabled or disabled, got nothing\n"},
         {"state: disabled, data: {A: 1}",
-            "x.yaml:3:55: settings[0].admx.data: expected no data with the state disabled, got some\n"},
-        {"state: enabled, data: [A]", "x.yaml:3:54: settings[0].admx.data: expected a mapping, got a list\n"},
+            "x.yaml:3:53: settings[0].admx.data: expected no data with the state disabled, got some\n"},
+        {"state: enabled, data: [A]", "x.yaml:3:52: settings[0].admx.data: expected a mapping, got a list\n"},
         {"state: enabled, data: {A: }",
-            "x.yaml:3:58: settings[0].admx.data.A: expected a text (\"\" for an empty one), got nothing\n"},
+            "x.yaml:3:53: settings[0].admx.data.A: expected a text (\"\" for an empty one), got nothing\n"},
         {"state: enabled, data: {A: 1, A: 2}",
-            "x.yaml:3:61: settings[0].admx.data.A: expected each key once, got 'A' again (first in line 3)\n"},
+            "x.yaml:3:59: settings[0].admx.data.A: expected each key once, got 'A' again (first in line 3)\n"},
         {"state: enabled, dada: {A: 1}",
-            "x.yaml:3:48: settings[0].admx.dada: expected a known key, got 'dada' (did you mean 'data'?)\n"},
+            "x.yaml:3:46: settings[0].admx.dada: expected a known key, got 'dada' (did you mean 'data'?)\n"},
     }));
     CAPTURE(fields);
     CHECK(admx(fields) == value);

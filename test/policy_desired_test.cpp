@@ -21,7 +21,9 @@ policy_file policy_of(std::string name, std::string uri, std::string value, std:
     return p;
 }
 
-person ann() { return {"cccccccc-2222-3333-4444-555555555555", "Ann@Contoso.com", {"AAAAAAAA-2222-3333-4444-555555555555"}, true}; }
+person ann() {
+    return {"cccccccc-2222-3333-4444-555555555555", "Ann@Contoso.com", {"AAAAAAAA-2222-3333-4444-555555555555"}, true};
+}
 
 device_traits laptop() {
     device_traits d;
@@ -57,10 +59,18 @@ TEST_CASE("a target holds where all that it says does", "[policy]") {
     auto const version = [](char const* text) { return parse_os_version(text); };
     auto const [what, say, expected] = GENERATE_COPY(values<row>({
         {"nothing", [](auto&) {}, fit::yes},
-        {"its name", [](auto& t) { t.device_names = {"x", "lab-*"}; }, fit::yes},
+        {"its name",
+            [](auto& t) {
+                t.device_names = {"x", "lab-*"};
+            },
+            fit::yes},
         {"its name with single letters", [](auto& t) { t.device_names = {"LAB-?4?"}; }, fit::yes},
         {"its name in between", [](auto& t) { t.device_names = {"*b*-*2"}; }, fit::yes},
-        {"another name", [](auto& t) { t.device_names = {"LAB-", "*LAB", "LAB-0421", "?LAB-042"}; }, fit::no},
+        {"another name",
+            [](auto& t) {
+                t.device_names = {"LAB-", "*LAB", "LAB-0421", "?LAB-042"};
+            },
+            fit::no},
         {"a version it has", [&](auto& t) { t.min_os_version = version("10.0.22631.3447"); }, fit::yes},
         {"a version it has not", [&](auto& t) { t.min_os_version = version("10.0.22631.3448"); }, fit::no},
         {"up to its version", [](auto& t) { t.max_os_version = parse_last_os_version("10.0.22631"); }, fit::yes},
@@ -68,9 +78,18 @@ TEST_CASE("a target holds where all that it says does", "[policy]") {
         {"its user by name", [](auto& t) { t.users = {"ann@contoso.com"}; }, fit::yes},
         {"its user by ID", [](auto& t) { t.users = {"cccccccc-2222-3333-4444-555555555555"}; }, fit::yes},
         {"another user", [](auto& t) { t.users = {"bob@contoso.com"}; }, fit::no},
-        {"a group of its user", [](auto& t) { t.groups = {"x", group}; }, fit::yes},
+        {"a group of its user",
+            [](auto& t) {
+                t.groups = {"x", group};
+            },
+            fit::yes},
         {"another group", [](auto& t) { t.groups = {"x"}; }, fit::no},
-        {"group and another user", [](auto& t) { t.groups = {group}; t.users = {"bob@contoso.com"}; }, fit::no},
+        {"group and another user",
+            [](auto& t) {
+                t.groups = {group};
+                t.users = {"bob@contoso.com"};
+            },
+            fit::no},
         {"its ownership", [](auto& t) { t.ownerships = {config::ownership::corporate}; }, fit::yes},
         {"another ownership", [](auto& t) { t.ownerships = {config::ownership::personal}; }, fit::no},
     }));
@@ -250,8 +269,8 @@ TEST_CASE("a failed look-up drops no policy and adds none", "[policy]") {
 }
 
 TEST_CASE("a conflict names those who wanted something else", "[policy]") {
-    auto const got = desired({policy_of("a", node, "1"), policy_of("b", node, "2"), policy_of("c", node, "1"),
-                                 policy_of("d", node, "3")},
+    auto const got = desired(
+        {policy_of("a", node, "1"), policy_of("b", node, "2"), policy_of("c", node, "1"), policy_of("d", node, "3")},
         laptop());
     CHECK(got.settings.at(node).rivals == std::vector<std::string>{"b", "d"});
     REQUIRE(got.conflicts.size() == 1);
