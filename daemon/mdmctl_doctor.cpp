@@ -104,8 +104,9 @@ std::vector<check> diagnose(command_line const& line) {
     }
     auto const& s = loaded.value->settings;
     for (auto const& w : loaded.warnings)
-        all.push_back(
-            {"config", verdict::warn, w.line_text(), "See docs/settings.md for the place where it is better kept."});
+        all.push_back({"config", verdict::warn, w.line_text(),
+            w.file.filename() == s.file.filename() ? "See docs/settings.md for the place where it is better kept."
+                                                   : "See docs/policies.md."});
     for (auto const& p : loaded.refusable)
         all.push_back({"config", verdict::warn, p.line_text(), "Devices would refuse it: see docs/policies.md."});
     if (loaded.warnings.empty() && loaded.refusable.empty())

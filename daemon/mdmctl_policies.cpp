@@ -60,9 +60,8 @@ void check_folder(checked& out, fs::path const& folder) {
 
 json::object to_json(catalogue::finding const& f) {
     auto const number = [](int n) { return n > 0 ? json::value(n) : json::value(nullptr); };
-    return {{"file", f.what.file.filename().string()}, {"line", number(f.what.line)},
-        {"column", number(f.what.column)}, {"key", f.what.key}, {"severity", f.error ? "error" : "warning"},
-        {"message", f.what.text}};
+    return {{"file", f.what.file.filename().string()}, {"line", number(f.what.line)}, {"column", number(f.what.column)},
+        {"key", f.what.key}, {"severity", f.error ? "error" : "warning"}, {"message", f.what.text}};
 }
 
 int check(command_line const& line, std::vector<std::string> const& files) {
@@ -85,8 +84,9 @@ int check(command_line const& line, std::vector<std::string> const& files) {
         for (auto const& f : out.findings) fmt::print("{}{}\n", f.error ? "" : "warning: ", f.what.line_text());
     }
     auto const errors = out.count(true), warnings = out.count(false);
-    if (errors > 0) throw refused(fmt::format("{} policies checked: {} errors, {} warnings", out.policies, errors, warnings));
-    if (!line.as_json) fmt::print("{} policies checked: no errors, {} warnings\n", out.policies, warnings);
+    if (errors > 0)
+        throw refused(fmt::format("policies: {}, errors: {}, warnings: {}", out.policies, errors, warnings));
+    if (!line.as_json) fmt::print("policies: {}, errors: 0, warnings: {}\n", out.policies, warnings);
     return 0;
 }
 

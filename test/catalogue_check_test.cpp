@@ -47,7 +47,8 @@ TEST_CASE("what Windows would not take is named with its place", "[catalogue]") 
         {"uri: ./Vendor/MSFT/PassportForWork/UseBiometrics, format: bool, value: true",
             "warning: x.yaml:4:11: settings[0].uri: expected a node that is kept up, got "
             "'./Vendor/MSFT/PassportForWork/UseBiometrics', which is deprecated\n"},
-        {"uri: './Vendor/MSFT/PassportForWork/{{tenant.id}}/Policies/UsePassportForWork', format: bool, value: true", ""},
+        {"uri: './Vendor/MSFT/PassportForWork/{{tenant.id}}/Policies/UsePassportForWork', format: bool, value: true",
+            ""},
         // What was not said, or cannot be told, is no mistake.
         {"uri: ./Vendor/MSFT/Policy/Config/Chrome~Policy~googlechrome/HomepageLocation, format: chr, value: <enabled/>",
             ""},
@@ -58,8 +59,8 @@ TEST_CASE("what Windows would not take is named with its place", "[catalogue]") 
 }
 
 TEST_CASE("a node of the other scope is an error that names it", "[catalogue]") {
-    CHECK(check_setting("uri: ./User/Vendor/MSFT/BitLocker/RequireDeviceEncryption, format: int, value: 1",
-              "{scope: user}") ==
+    CHECK(check_setting(
+              "uri: ./User/Vendor/MSFT/BitLocker/RequireDeviceEncryption, format: int, value: 1", "{scope: user}") ==
           "error: x.yaml:4:11: settings[0].uri: expected a node that users have, got "
           "'./User/Vendor/MSFT/BitLocker/RequireDeviceEncryption', which Windows has for the device only: "
           "'./Device/Vendor/MSFT/BitLocker/RequireDeviceEncryption'\n");
@@ -81,7 +82,8 @@ TEST_CASE("values are judged by the kind of their node", "[catalogue]") {
         {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr", "<enabled/>", true},
         {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr",
             "<enabled/><data id=\"a\" value=\"b\"/>", true},
-        {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr", " <disabled /> ", true},
+        {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr", " <disabled /> ",
+            true},
         {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr", "1", false},
         {"Device/Vendor/MSFT/Policy/Config/InternetExplorer/DisableWebAddressAutoComplete", "chr",
             "<enabled/><data id=a/>", false},
@@ -90,7 +92,8 @@ TEST_CASE("values are judged by the kind of their node", "[catalogue]") {
         {"Vendor/MSFT/Firewall/MdmStore/FirewallRules/r/Direction", "chr", "BOTH", false},
         {"Vendor/MSFT/Firewall/MdmStore/FirewallRules/r/InterfaceTypes", "chr", "Wireless,Lan", true},
         {"Vendor/MSFT/Firewall/MdmStore/FirewallRules/r/InterfaceTypes", "chr", "Wireless,Wired", false},
-        {"Device/Vendor/MSFT/PassportForWork/DeviceUnlock/GroupA", "chr", "{D6886603-9D2F-4EB2-B667-1971041FA96B}", true},
+        {"Device/Vendor/MSFT/PassportForWork/DeviceUnlock/GroupA", "chr", "{D6886603-9D2F-4EB2-B667-1971041FA96B}",
+            true},
         {"Device/Vendor/MSFT/PassportForWork/Biometrics/UseBiometrics", "bool", "false", true},
     }));
     CAPTURE(uri, value);
@@ -108,4 +111,14 @@ TEST_CASE("what a rule asks for must be there to be read", "[catalogue]") {
           "warning: x.yaml:4:13: compliance.rules[0].uri: expected a node of Windows', got "
           "'./Vendor/MSFT/DeviceStatus/SecureBootSate', which is not known (did you mean "
           "'./Vendor/MSFT/DeviceStatus/SecureBootState'?)\n");
+}
+
+TEST_CASE("the policies that are shipped are known to Windows", "[catalogue]") {
+    auto const got = config::load_policies(MDMD_SOURCE "/config/policies");
+    REQUIRE(got.value);
+    CHECK(got.value->size() == 11);
+    for (auto const& f : catalogue::check(*got.value)) {
+        UNSCOPED_INFO(f.what.line_text());
+        CHECK_FALSE(true);
+    }
 }

@@ -265,3 +265,17 @@ TEST_CASE("the names of states are Graph's and are read back", "[compliance]") {
     CHECK(name(state::in_grace_period) == "inGracePeriod");
     CHECK_FALSE(parse_state("inGrace"));
 }
+
+TEST_CASE("a failed rule of a policy that may not be meant for the device is not known to count", "[compliance]") {
+    auto p = policy_of("p", {rule(comparison::eq, {"1"})});
+    p.target.device_names = {"LAB-*"};
+    course c{{p}};
+    c.known[uri] = got("0");
+    CHECK(c.at(0s, false).now == state::unknown);
+    CHECK(needed_facts({p}, {}).size() == 1);
+    c.known[uri] = got("1");
+    CHECK(c.at(1s, false).now == state::compliant);
+    c.device.traits.name = "LAB-1";
+    c.known[uri] = got("0");
+    CHECK(c.at(2s, false).now == state::noncompliant);
+}

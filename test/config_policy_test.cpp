@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 #include "config/node_uri.hpp"
 #include "config/pattern.hpp"
+#include "config/substitution.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;
@@ -209,7 +210,7 @@ TEST_CASE("the policies that are shipped are in order", "[config]") {
     CHECK(show(got.problems) == "");
     CHECK(got.warnings.empty());
     REQUIRE(got.value);
-    CHECK(got.value->size() == 3);
+    CHECK(got.value->size() == 11);
     for (auto const& p : *got.value) CHECK(p.name + ".yaml" == p.file);
 }
 
@@ -260,4 +261,249 @@ TEST_CASE("an expression that ruins backtracking matchers is decided at once", "
     REQUIRE(p);
     CHECK(p->found_in(std::string(40, 'a')));
     CHECK_FALSE(p->found_in(std::string(4000, 'a') + "!"));
+}
+
+namespace {
+
+std::string problems_of_target(std::string const& fields) {
+    return show(
+        parse_policy("name: x\ntarget: {" + fields + "}\nsettings: [{uri: ./Vendor/A, format: node}]\n", "x.yaml")
+            .problems);
+}
+
+std::string problems_of_app(std::string const& fields) {
+    return show(parse_policy("name: x\napps:\n  - {" + fields + "}\n", "x.yaml").problems);
+}
+
+// The value that Windows gets of such an admx section.
+std::string admx(std::string const& fields) {
+    auto const got = parse_policy("name: x\nsettings:\n  - {uri: ./Vendor/A, admx: {" + fields + "}}\n", "x.yaml");
+    return got.value ? got.value->settings.at(0).value.value_or("none") : show(got.problems);
+}
+
+}  // namespace
+
+TEST_CASE("a target says all that may hold of a device and its user", "[config]") {
+    auto const got = parse_policy(
+        "name: x\n"
+        "target:\n"
+        "  scope: user\n"
+        "  groups: [BBBBBBBB-2222-3333-4444-555555555555, aaaaaaaa-2222-3333-4444-555555555555]\n"
+        "  users: [Ann@Contoso.com, CCCCCCCC-2222-3333-4444-555555555555]\n"
+        "  device_names: [LAB-*, 'KIOSK-??']\n"
+        "  min_os_version: 10.0.19045\n"
+        "  max_os_version: 10.0.22631\n"
+        "settings: [{uri: ./User/Vendor/MSFT/A, format: int, value: 1}]\n",
+        "x.yaml");
+    REQUIRE(show(got.problems) == "");
+    auto const& t = got.value->target;
+    CHECK(t.for_whom == scope::user);
+    CHECK(t.groups ==
+          std::vector<std::string>{"aaaaaaaa-2222-3333-4444-555555555555", "bbbbbbbb-2222-3333-4444-555555555555"});
+    CHECK(t.users == std::vector<std::string>{"ann@contoso.com", "cccccccc-2222-3333-4444-555555555555"});
+    CHECK(t.device_names == std::vector<std::string>{"KIOSK-??", "LAB-*"});
+    CHECK(t.min_os_version == os_version{{10, 0, 19045, 0}});
+    CHECK(*t.max_os_version > os_version{{10, 0, 22631, 99999}});
+    CHECK(*t.max_os_version < os_version{{10, 0, 22632, 0}});
+}
+
+TEST_CASE("a target that cannot be judged is refused", "[config]") {
+    auto const [fields, complaint] = GENERATE(table<char const*, char const*>({
+        {"groups: [Staff]", "target.groups: expected object IDs of groups (GUIDs), got 'Staff'"},
+        {"users: [ann]", "target.users: expected user names (user@contoso.com) and object IDs (GUIDs), got 'ann'"},
+        {"users: [a@b@c]", "got 'a@b@c'"},
+        {"device_names: [a b]", "target.device_names: expected names of devices, with * and ?, got 'a b'"},
+        {"device_names: LAB-*", "expected a list of names of devices, with * and ?, got a single value"},
+        {"min_os_version: new", "target.min_os_version: expected a Windows version such as 10.0.19045, got 'new'"},
+        {"min_os_version: 10.0.22631, max_os_version: 10.0.19045",
+            "target.max_os_version: expected a version not below min_os_version, got '10.0.19045'"},
+        {"min_os_version: 10.0.22631.5, max_os_version: 10.0.22631", ""},
+        {"os: 10", "target.os: expected a known key, got 'os'"},
+    }));
+    CAPTURE(fields);
+    if (std::string_view(complaint).empty())
+        CHECK(problems_of_target(fields) == "");
+    else
+        CHECK_THAT(problems_of_target(fields), Catch::Contains(complaint));
+}
+
+TEST_CASE("a policy for users has their nodes alone, and neither apps nor rules", "[config]") {
+    CHECK(
+        show(parse_policy("name: x\n"
+                          "target: {scope: user}\n"
+                          "settings:\n"
+                          "  - {uri: ./User/Vendor/MSFT/A, format: int, value: 1}\n"
+                          "  - {uri: ./Device/Vendor/MSFT/A, format: int, value: 1}\n"
+                          "apps: []\n"
+                          "compliance: {rules: [{min_os_version: 10}]}\n",
+            "x.yaml")
+                 .problems) ==
+        "x.yaml:5:11: settings[1].uri: expected an address below ./User/ in a policy with the scope user (what is for "
+        "the device belongs in one with the scope device), got './Device/Vendor/MSFT/A'\n"
+        "x.yaml:6:7: apps: expected no apps in a policy with the scope user: packages are for devices\n"
+        "x.yaml:7:1: compliance: expected no compliance rules in a policy with the scope user: they are for "
+        "devices\n");
+}
+
+TEST_CASE("what Group Policy has as enabled and disabled is encoded as Windows wants it", "[config]") {
+    auto const [fields, value] = GENERATE(table<std::string, std::string>({
+        {"state: enabled", "<enabled/>"},
+        {"state: disabled", "<disabled/>"},
+        {"state: enabled, data: {B: 7, A: true}",
+            "<enabled/><data id=\"B\" value=\"7\"/><data id=\"A\" value=\"true\"/>"},
+        {"state: enabled, data: {A: \"<a & 'b'>\\n\"}",
+            "<enabled/><data id=\"A\" value=\"&lt;a &amp; &#39;b&#39;&gt;&#10;\"/>"},
+        {"state: enabled, data: {A: ''}", "<enabled/><data id=\"A\" value=\"\"/>"},
+        {"state: enabled, data: {A: [x, 'y&z']}", "<enabled/><data id=\"A\" value=\"x&#xF000;y&amp;z\"/>"},
+        {"state: enabled, data: {A: {https://x.example: 1, '*.y': 2}}",
+            "<enabled/><data id=\"A\" value=\"https://x.example&#xF000;1&#xF000;*.y&#xF000;2\"/>"},
+        {"state: enabled, data: {A: '{{user.upn}}'}", "<enabled/><data id=\"A\" value=\"{{user.upn}}\"/>"},
+        {"state: on", "x.yaml:3:37: settings[0].admx.state: expected enabled or disabled, got 'on'\n"},
+        {"data: {A: 1}", "x.yaml:3:23: settings[0].admx.state: expected enabled or disabled, got nothing\n"},
+        {"state: disabled, data: {A: 1}",
+            "x.yaml:3:53: settings[0].admx.data: expected no data with the state disabled, got some\n"},
+        {"state: enabled, data: [A]", "x.yaml:3:52: settings[0].admx.data: expected a mapping, got a list\n"},
+        {"state: enabled, data: {A: }",
+            "x.yaml:3:53: settings[0].admx.data.A: expected a text (\"\" for an empty one), got nothing\n"},
+        {"state: enabled, data: {A: 1, A: 2}",
+            "x.yaml:3:59: settings[0].admx.data.A: expected each key once, got 'A' again (first in line 3)\n"},
+        {"state: enabled, dada: {A: 1}",
+            "x.yaml:3:46: settings[0].admx.dada: expected a known key, got 'dada' (did you mean 'data'?)\n"},
+    }));
+    CAPTURE(fields);
+    CHECK(admx(fields) == value);
+}
+
+TEST_CASE("a setting has a value or admx, which is text", "[config]") {
+    auto const got =
+        parse_policy("name: x\nsettings:\n  - {uri: ./Vendor/A, format: chr, admx: {state: enabled}}\n", "x");
+    REQUIRE(got.value);
+    CHECK(got.value->settings[0].format == "chr");
+    CHECK(got.value->settings[0].markup);
+    CHECK_THAT(problems_of_setting("uri: ./Vendor/A, value: 1, admx: {state: enabled}"),
+        Catch::Contains("settings[0].value: expected one of value and admx, got both"));
+    CHECK_THAT(problems_of_setting("uri: ./Vendor/A, format: int, admx: {state: enabled}"),
+        Catch::Contains("settings[0].format: expected chr, which is the format of every setting with admx, got 'int'"));
+}
+
+TEST_CASE("only what mdmd can fill in may be left open", "[config]") {
+    auto const [fields, complaint] = GENERATE(table<char const*, char const*>({
+        {"uri: ./Vendor/A, format: chr, value: '{{device.name}}-{{user.domain}} {{{{x}}'", ""},
+        {"uri: ./Vendor/A, format: xml, value: '<a>{{device.serial}}</a>'", ""},
+        {"uri: './Vendor/{{tenant.id}}/A', format: int, value: 1", ""},
+        {"uri: ./Vendor/A, format: chr, value: '{{device.nmae}}'",
+            "x.yaml:3:43: settings[0].value: expected one of {{device.name}}, {{device.id}}, {{device.entra_id}}, "
+            "{{device.serial}}, {{device.manufacturer}}, {{device.model}}, {{device.os_version}}, {{user.upn}}, "
+            "{{user.id}}, {{user.name}}, {{user.domain}}, {{tenant.id}} behind {{ (of which itself is written {{{{), got "
+            "'{{device.nmae'\n"},
+        {"uri: ./Vendor/A, format: chr, value: '{{device.name'", "got '{{device.name'"},
+        {"uri: ./Vendor/A, format: chr, value: '{{ device.name }}'", "got '{{ device.name '"},
+        {"uri: ./Vendor/A, admx: {state: enabled, data: {E: '{{x}}'}}",
+            "x.yaml:3:56: settings[0].admx.data.E: expected one"},
+        {"uri: './Vendor/{{user.id}}/A', format: int, value: 1",
+            "settings[0].uri: expected an address with no substitution but {{tenant.id}}, got"},
+        {"uri: ./Vendor/A, format: int, value: '{{device.name}}'", "expected a whole number of 32 bits"},
+        {"uri: ./Vendor/A, format: int, value: 1, since: soon",
+            "settings[0].since: expected the first Windows that has the node such as 10.0.19045.2913, got 'soon'"},
+    }));
+    CAPTURE(fields);
+    if (std::string_view(complaint).empty())
+        CHECK(problems_of_setting(fields) == "");
+    else
+        CHECK_THAT(problems_of_setting(fields), Catch::Contains(complaint));
+}
+
+TEST_CASE("a template is text and open places in turns", "[config]") {
+    auto const pieces = parse_template("a{{{{b}}{{user.upn}}{{{{{{device.id}}").value();
+    REQUIRE(pieces.size() == 4);
+    CHECK(pieces[0].text == "a{{b}}");
+    CHECK(pieces[1].open == placeholder::user_upn);
+    CHECK(pieces[2].text == "{{");
+    CHECK(pieces[3].open == placeholder::device_id);
+    CHECK(parse_template("").value().empty());
+    CHECK(name(placeholder::device_os_version) == "device.os_version");
+    CHECK(name(placeholder::tenant_id) == "tenant.id");
+}
+
+TEST_CASE("apps are read as they are written", "[config]") {
+    std::string const digest(64, 'A');
+    auto const got = parse_policy(
+        "name: x\napps:\n"
+        "  - product_code: \"{aaaaaaaa-2222-3333-4444-55555555555f}\"\n"
+        "    url: https://Pkg.Contoso.com/a.msi?sig=1\n"
+        "    sha256: " +
+            digest +
+            "\n"
+            "    version: 1.2.3.4\n"
+            "    upgrade_code: \"{bbbbbbbb-2222-3333-4444-555555555555}\"\n"
+            "    arguments: /quiet ALLUSERS=1\n"
+            "    timeout: 1h\n"
+            "    retries: 0\n"
+            "  - {product_code: \"{cccccccc-2222-3333-4444-555555555555}\", url: a-1.0.MSI, version: 1}\n"
+            "  - {product_code: \"{dddddddd-2222-3333-4444-555555555555}\", intent: uninstall}\n",
+        "x.yaml");
+    REQUIRE(show(got.problems) == "");
+    CHECK(got.warnings.empty());
+    auto const& all = got.value->apps;
+    REQUIRE(all.size() == 3);
+    CHECK(all[0].product_code == "{AAAAAAAA-2222-3333-4444-55555555555F}");
+    CHECK(all[0].url == "https://pkg.contoso.com/a.msi?sig=1");
+    CHECK(all[0].file.empty());
+    CHECK(all[0].sha256 == std::string(64, 'a'));
+    CHECK(all[0].version == "1.2.3.4");
+    CHECK(all[0].upgrade_code == "{BBBBBBBB-2222-3333-4444-555555555555}");
+    CHECK(all[0].arguments == "/quiet ALLUSERS=1");
+    CHECK(all[0].intent == app_intent::install);
+    CHECK(all[0].timeout == 60min);
+    CHECK(all[0].retries == 0);
+    CHECK(all[0].line == 3);
+    CHECK(all[1].file == "a-1.0.MSI");
+    CHECK(all[1].url.empty());
+    CHECK(all[1].timeout == 30min);
+    CHECK(all[1].retries == 3);
+    CHECK(all[2].intent == app_intent::uninstall);
+}
+
+TEST_CASE("an app that cannot be installed is refused", "[config]") {
+    std::string const code = "product_code: '{aaaaaaaa-2222-3333-4444-555555555555}', ";
+    std::string const sum = ", sha256: " + std::string(64, '0');
+    auto const [fields, complaint] = GENERATE_COPY(table<std::string, std::string>({
+        {code + "url: a.msi, version: 1", ""},
+        {"url: a.msi, version: 1",
+            "apps[0].product_code: expected the package's product code, \"{GUID}\", got nothing"},
+        {"product_code: aaaaaaaa-2222-3333-4444-555555555555, url: a.msi, version: 1",
+            "apps[0].product_code: expected"},
+        {code + "version: 1", "apps[0].url: expected an https URL, or the name of a file in the folder of packages"},
+        {code + "url: a.msi", "apps[0].version: expected the package's version such as 1.2.3, got nothing"},
+        {code + "url: https://x.example/a.msi, version: 1",
+            "apps[0].sha256: expected the SHA-256 of a package that comes"},
+        {code + "url: http://x.example/a.msi, version: 1" + sum, "apps[0].url: expected"},
+        {code + "url: http://localhost/a.msi, version: 1" + sum, "apps[0].url: expected"},
+        {code + "url: ../a.msi, version: 1", "apps[0].url: expected"},
+        {code + "url: .a.msi, version: 1", "apps[0].url: expected"},
+        {code + "url: a.exe, version: 1", "apps[0].url: expected"},
+        {code + "url: a.msi, version: 1.2.3.4.5", "apps[0].version: expected one to four numbers such as 1.2.3"},
+        {code + "url: a.msi, version: 1.x", "apps[0].version: expected"},
+        {code + "url: a.msi, version: 1.65536", "apps[0].version: expected"},
+        {code + "url: a.msi, version: 1, sha256: abc", "apps[0].sha256: expected the SHA-256 of the package in 64"},
+        {code + "url: a.msi, version: 1, intent: update", "apps[0].intent: expected install or uninstall"},
+        {code + "url: a.msi, version: 1, timeout: 90s", "apps[0].timeout: expected whole minutes from 1m to 24h"},
+        {code + "url: a.msi, version: 1, retries: 11", "apps[0].retries: expected a number from 0 to 10"},
+        {code + "url: a.msi, version: 1, name: x", "apps[0].name: expected a known key"},
+    }));
+    CAPTURE(fields);
+    if (complaint.empty())
+        CHECK(problems_of_app(fields) == "");
+    else
+        CHECK_THAT(problems_of_app(fields), Catch::Contains(complaint));
+}
+
+TEST_CASE("a product is in a policy once", "[config]") {
+    CHECK_THAT(
+        show(parse_policy("name: x\napps:\n"
+                          "  - {product_code: '{aaaaaaaa-2222-3333-4444-555555555555}', url: a.msi, version: 1}\n"
+                          "  - {product_code: '{AAAAAAAA-2222-3333-4444-555555555555}', intent: uninstall}\n",
+            "x.yaml")
+                 .problems),
+        Catch::Contains("x.yaml:4:5: apps: expected each product once") && Catch::Contains("(first in line 3)"));
 }

@@ -241,6 +241,12 @@ TEST_CASE("already there and not there are answered by the other verb", "[policy
     CHECK(show(take(records, outcome_of(omadm::verb::replace, node, 200))) == "nothing");
     CHECK(records.at(node).state == setting_state::applied);
 
+    // A node that is always there, such as the firewall's, and one that cannot be set.
+    records = one(node, setting_state::pending);
+    CHECK(show(take(records, outcome_of(omadm::verb::add, node, 405))) == "Replace " + node + " = 8");
+    CHECK(show(take(records, outcome_of(omadm::verb::replace, node, 405))) == "nothing");
+    CHECK(records.at(node).state == setting_state::failed);
+
     records = one(lock, setting_state::pending);
     CHECK(show(take(records, outcome_of(omadm::verb::replace, lock, 404))) == "Add " + lock + " = 8");
     CHECK(show(take(records, outcome_of(omadm::verb::add, lock, 500))) == "nothing");
@@ -358,8 +364,8 @@ TEST_CASE("what a node gives back is compared by its format", "[policy]") {
 }
 
 TEST_CASE("the names of states are read back", "[policy]") {
-    auto const s =
-        GENERATE(setting_state::pending, setting_state::applied, setting_state::failed, setting_state::removing);
+    auto const s = GENERATE(setting_state::pending, setting_state::applied, setting_state::failed,
+        setting_state::not_applicable, setting_state::removing);
     CHECK(parse_setting_state(name(s)) == s);
     CHECK_FALSE(parse_setting_state("other"));
 }

@@ -145,15 +145,23 @@ private:
             least_ = row.back();
             best_ = at.here;
         }
-        for (auto const& [name, next] : at.below) {
-            if (name == of_users && &at == &tree().below.at(".") && !is_of_user(wanted_)) continue;
-            std::vector<int> below(row.size());
-            below[0] = row[0] + whole_name;
-            for (std::size_t i = 1; i < row.size(); ++i)
-                below[i] = std::min({row[i] + whole_name, below[i - 1] + whole_name,
-                    row[i - 1] >= least_ ? farthest : row[i - 1] + cost(wanted_[i - 1], name)});
-            if (*std::min_element(below.begin(), below.end()) < least_) descend(next, below);
-        }
+        // What was written right comes first, so that little of the rest is worth a look.
+        auto const written = [&](std::string const& name) {
+            return std::find(wanted_.begin(), wanted_.end(), name) != wanted_.end();
+        };
+        for (bool const right : {true, false})
+            for (auto const& [name, next] : at.below)
+                if (written(name) == right) enter(at, name, next, row);
+    }
+
+    void enter(branch const& at, std::string const& name, branch const& next, std::vector<int> const& row) {
+        if (name == of_users && &at == &tree().below.at(".") && !is_of_user(wanted_)) return;
+        std::vector<int> below(row.size());
+        below[0] = row[0] + whole_name;
+        for (std::size_t i = 1; i < row.size(); ++i)
+            below[i] = std::min({row[i] + whole_name, below[i - 1] + whole_name,
+                row[i - 1] >= least_ ? farthest : row[i - 1] + cost(wanted_[i - 1], name)});
+        if (*std::min_element(below.begin(), below.end()) < least_) descend(next, below);
     }
 
     names const& wanted_;

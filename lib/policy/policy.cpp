@@ -165,14 +165,16 @@ std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& 
     // "Already there" and "not there" are answered by the other verb. A device that says the one after the other is
     // asked again in its next session, not for ever in this one.
     auto again = o.sent;
-    if (o.sent.what == omadm::verb::add && o.status == 418) {
+    // A node that is always there takes no Add at all, which some say by 405.
+    bool const taken = o.status == 418 || o.status == 405;
+    if (o.sent.what == omadm::verb::add && taken) {
         again.what = omadm::verb::replace;
         return keyed(uri, std::move(again));
     }
     if (o.sent.what == omadm::verb::replace && o.status == 404) {
         r.reported.reset();
         r.delivered = false;
-        if (before == 418) return std::nullopt;
+        if (before == 418 || before == 405) return std::nullopt;
         again.what = omadm::verb::add;
         return keyed(uri, std::move(again));
     }

@@ -121,11 +121,12 @@ std::vector<omadm::wanted> drift_round(record_map const&);
 std::vector<omadm::wanted> again(record_map const&, std::set<std::string> const& nodes);
 
 // Takes in one outcome of such a command; returns the follow-up to send in the same session, if any: Replace after
-// 418 on Add, Add after 404 on Replace (but not after both), the write again after a Get that showed another value or
-// no node (a setting that is pending already gets no second write: it waits for the next session). 200, 201-299 but
-// 215 and 216 are success; for Delete 404 is too. 215, 216, 401, 407, 408, 417, 503 and 506 leave the setting pending;
-// other errors are final for a write. The outcome of a write that is no longer what is wanted leaves it pending. A Get
-// that fails otherwise than by 404 says nothing. A record whose removal is done or refused (405, 425) is taken out.
+// 418 or 405 on Add, Add after 404 on Replace (but not after both), the write again after a Get that showed another
+// value or no node (a setting that is pending already gets no second write: it waits for the next session). 200,
+// 201-299 but 215 and 216 are success; for Delete 404 is too. 215, 216, 401, 407, 408, 417, 503 and 506 leave the
+// setting pending; other errors are final for a write. The outcome of a write that is no longer what is wanted leaves
+// it pending. A Get that fails otherwise than by 404 says nothing. A record whose removal is done or refused (405, 425)
+// is taken out.
 std::optional<omadm::wanted> take(record_map&, omadm::outcome const&);
 
 // Whether what a node reports is what was asked for: bool true = 1, int by number, b64 by its bytes, text after

@@ -5,6 +5,7 @@
 #include "config/load.hpp"
 #include "config/node_uri.hpp"
 #include "config/pattern.hpp"
+#include "config/substitution.hpp"
 
 using namespace mdmd::config;
 
@@ -18,7 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         auto const canonical = canonical_node_uri(s.uri);
         if (canonical_node_uri(canonical) != canonical) std::abort();
         if (s.value.has_value() == (s.format == "node" || s.format == "null")) std::abort();
+        if (s.uri.starts_with("./User/") != (got.value->target.for_whom == scope::user)) std::abort();
+        if ((s.format == "chr" || s.format == "xml") && !parse_template(*s.value)) std::abort();
     }
+    for (auto const& a : got.value->apps)
+        if (a.product_code.size() != 38 || (a.intent == app_intent::install && a.url.empty() == a.file.empty()))
+            std::abort();
     for (auto const& rule : got.value->rules)
         if (auto const* const r = std::get_if<uri_rule>(&rule.what)) {
             if (r->values.empty()) std::abort();
