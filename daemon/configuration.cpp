@@ -2,6 +2,7 @@
 
 #include "crypto/crypto.hpp"
 #include "service/consent.hpp"
+#include "service/packages.hpp"
 #include "version.hpp"
 
 namespace mdmd::daemon {
@@ -76,6 +77,12 @@ loaded_configuration load_configuration(std::filesystem::path const& file, confi
     got.problems = check_files(*settings.value);
     auto policies = config::load_policies(settings.value->policies_dir);
     got.problems.insert(got.problems.end(), policies.problems.begin(), policies.problems.end());
+    if (policies.value) {
+        // Kept for the next reload: a package of gigabytes is hashed once.
+        static service::package_digests digests;
+        auto wrong = service::complete_apps(*settings.value, *policies.value, digests);
+        got.problems.insert(got.problems.end(), wrong.begin(), wrong.end());
+    }
     auto texts = service::compile_texts(*settings.value);
     auto const& folder = settings.value->terms.directory;
     for (auto& p : texts.problems)

@@ -130,6 +130,7 @@ public:
         });
         delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
         attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
+        push_timer_.emplace("push", [this] { appliance_.push.tick(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -179,6 +180,7 @@ public:
     void stop() {
         appliance_.report.stop();
         appliance_.remind.stop();
+        appliance_.push.stop();
         for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
@@ -186,9 +188,9 @@ public:
     }
 
 private:
-    std::array<std::optional<timer>*, 7> timers() {
+    std::array<std::optional<timer>*, 8> timers() {
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
-            &attempts_timer_};
+            &attempts_timer_, &push_timer_};
     }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
@@ -224,7 +226,7 @@ private:
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
-        attempts_timer_;
+        attempts_timer_, push_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

@@ -136,8 +136,17 @@ void read_terms(section s, context const& in, settings& into) {
     s.done();
 }
 
-void read_management(section s, settings& into) {
-    read_duration(s, into.management.poll, "poll");
+void read_apps(section s, context const& in, settings& into) {
+    auto const directory = s.get("directory");
+    std::error_code failure;
+    if (auto const p = s.convert(directory, "a path", parse_text, style::any)) {
+        into.apps.directory = resolve(in, *p);
+        if (!std::filesystem::is_directory(into.apps.directory, failure))
+            s.report(directory, fmt::format("expected a folder, got '{}'{}", printable(into.apps.directory.string()),
+                                    failure ? fmt::format(" ({})", failure.message()) : ""));
+    } else if (!directory && std::filesystem::is_directory(resolve(in, "packages"), failure)) {
+        into.apps.directory = resolve(in, "packages");
+    }
     s.done();
 }
 
@@ -219,7 +228,8 @@ settings read_all(yaml::node const& root, context const& in, findings& out) {
     read_enrollment(s.child("enrollment"), in, into);
     read_events(s.child("events"), into);
     read_authority(s.child("authority"), in, into);
-    read_management(s.child("management"), into);
+    read_management(s.child("management"), in, into);
+    read_apps(s.child("apps"), in, into);
     read_compliance(s.child("compliance"), into);
     read_key_reminders(s, into);
     read_notify(s.child("notify"), in, into);
