@@ -34,8 +34,7 @@ result<secret> read_secret(std::filesystem::path const& file) {
     auto key = read_credential(file);
     if (!key) return key.error();
     if (key->is_certificate())
-        return fail(errc::malformed,
-            "expected one line with a secret, got PEM in '" + printable(file.string()) + "'");
+        return fail(errc::malformed, "expected one line with a secret, got PEM in '" + printable(file.string()) + "'");
     return std::move(key->text);
 }
 
@@ -46,8 +45,8 @@ void read_push(section s, context const& in, settings& into) {
         return s.done();
     }
     push_identity found;
-    if (auto v = s.require("package_family_name", "a package family name such as Contoso.Wake_1a2b3c4d5e6f7",
-            parse_family_name))
+    if (auto v = s.require(
+            "package_family_name", "a package family name such as Contoso.Wake_1a2b3c4d5e6f7", parse_family_name))
         found.package_family_name = std::move(*v);
     if (auto v = s.require("package_sid", "a package SID such as ms-app://s-1-15-2-…", parse_package_sid))
         found.package_sid = std::move(*v);

@@ -20,9 +20,8 @@ bool is_visible_ascii(std::string_view s) {
 }
 
 bool is_host_name(std::string_view s) {
-    return std::all_of(s.begin(), s.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-    });
+    return std::all_of(s.begin(), s.end(),
+        [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; });
 }
 
 std::string said(http::response const& r) {
@@ -51,9 +50,9 @@ http::call push_token_request(std::string_view login_url, std::string_view packa
 result<access_token> parse_push_token(http::response const& r, time_point now) {
     auto const body = parse_object(r.body, largest_answer, "the token answer of Windows' push service");
     if (r.status == 400 || r.status == 401 || r.status == 403)
-        return fail(errc::forbidden,
-            fmt::format("Windows' push service refuses management.push.package_sid or its secret ({})",
-                body ? printable_text(*body, "error", 64) : fmt::format("HTTP {}", r.status)));
+        return fail(
+            errc::forbidden, fmt::format("Windows' push service refuses management.push.package_sid or its secret ({})",
+                                 body ? printable_text(*body, "error", 64) : fmt::format("HTTP {}", r.status)));
     if (r.status != 200)
         return fail(
             errc::unavailable, fmt::format("the token endpoint of Windows' push service answers HTTP {}", r.status));
@@ -64,8 +63,8 @@ result<access_token> parse_push_token(http::response const& r, time_point now) {
         return fail(errc::malformed, "the answer of Windows' push service holds no usable token");
     auto const* const lifetime = body->if_contains("expires_in");
     auto const seconds = lifetime && lifetime->is_int64() ? lifetime->as_int64() : longest_token.count();
-    return access_token{
-        secret(std::string(token)), now + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 60, longest_token.count()))};
+    return access_token{secret(std::string(token)),
+        now + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 60, longest_token.count()))};
 }
 
 bool is_push_channel(std::string_view uri) {

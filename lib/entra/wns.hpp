@@ -14,7 +14,8 @@ namespace mdmd::entra {
 
 // POST {login_url}/accesstoken.srf for the app identity of that package SID. The body holds the key: wipe it after use.
 http::call push_token_request(std::string_view login_url, std::string_view package_sid, secret const& key);
-// Errors: forbidden (the app identity or its key is refused), malformed (no usable token), unavailable (another status).
+// Errors: forbidden (the app identity or its key is refused), malformed (no usable token), unavailable (another
+// status).
 [[nodiscard]] result<access_token> parse_push_token(http::response const&, time_point now);
 
 // Whether a device's channel address is one of the push service: https, port 443, a host below .notify.windows.com or

@@ -123,9 +123,7 @@ struct turn {
     app_record& r;
     time_point now;
 
-    commands ask(std::string_view step, std::string_view leaf) const {
-        return {get(code, step, node_of(code, leaf))};
-    }
+    commands ask(std::string_view step, std::string_view leaf) const { return {get(code, step, node_of(code, leaf))}; }
 
     // The order to install, whose first half is the node that is executed then.
     commands begin() const {
@@ -244,10 +242,12 @@ struct turn {
             case 70: return ask(ask_version, "Version");
             case 30:
             case 60:
-                set_failed(
-                    r, r.msi_status == 30 ? "the package could not be downloaded" : "the installer failed", now);
+                set_failed(r, r.msi_status == 30 ? "the package could not be downloaded" : "the installer failed", now);
                 return ask(ask_error_text, "LastErrorDesc");
-            case 48: set_state(r, app_state::installing, now); r.detail = "waits for a user to sign in"; return {};
+            case 48:
+                set_state(r, app_state::installing, now);
+                r.detail = "waits for a user to sign in";
+                return {};
             default: break;
         }
         auto const most = delivery_time + (app.timeout + std::chrono::minutes(retry_interval_min)) * (app.retries + 1);
@@ -400,8 +400,7 @@ std::vector<omadm::wanted> first_round(desired_apps const& wish, app_map const& 
     return out;
 }
 
-std::vector<omadm::wanted> take(
-    desired_apps const& wish, app_map& records, omadm::outcome const& o, time_point now) {
+std::vector<omadm::wanted> take(desired_apps const& wish, app_map& records, omadm::outcome const& o, time_point now) {
     std::string_view key = o.key;
     if (!key.starts_with(app_prefix)) return {};
     key.remove_prefix(app_prefix.size());

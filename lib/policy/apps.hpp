@@ -55,14 +55,14 @@ struct app_record {
     std::string job;      // the package's SHA-256, version and arguments: another text is another job
     std::string version;  // that is wanted; empty: any
     app_state state = app_state::pending;
-    int status = 0;             // the last SyncML status; 0: none
-    int msi_status = 0;         // the last Status of the node, 10 to 70; 0: none
-    std::string last_error;     // of the installer, "0x80070643"; empty: none
-    std::string detail;         // for the operator: what Windows says of the failure, what is waited for
+    int status = 0;                 // the last SyncML status; 0: none
+    int msi_status = 0;             // the last Status of the node, 10 to 70; 0: none
+    std::string last_error;         // of the installer, "0x80070643"; empty: none
+    std::string detail;             // for the operator: what Windows says of the failure, what is waited for
     std::string installed_version;  // as the device said
-    int attempts = 0;           // jobs that were begun since the wish changed
-    time_point since;           // of the state
-    time_point next_try;        // of failed, removing: not before; of installed, removed: looked at again then
+    int attempts = 0;               // jobs that were begun since the wish changed
+    time_point since;               // of the state
+    time_point next_try;            // of failed, removing: not before; of installed, removed: looked at again then
     bool operator==(app_record const&) const = default;
 };
 using app_map = std::map<std::string, app_record>;  // by product code
@@ -72,13 +72,13 @@ using app_map = std::map<std::string, app_record>;  // by product code
 // itself stays on the device: it goes by intent `uninstall` alone.
 app_map reconcile(desired_apps const&, app_map, time_point now);
 
-// The commands that begin a session, keys "app:…": questions only. Of what is pending, or due again, which version of it
-// is there; of what is being installed, LastError and Status. Of what is done, nothing for a day.
+// The commands that begin a session, keys "app:…": questions only. Of what is pending, or due again, which version of
+// it is there; of what is being installed, LastError and Status. Of what is done, nothing for a day.
 std::vector<omadm::wanted> first_round(desired_apps const&, app_map const&, time_point now);
 
-// Takes in one outcome of such a command; returns what is to be sent next in the same session: whether another product of
-// the family (upgrade code) is there, the Add of DownloadInstall and then its Exec, a Delete. An Exec is never sent again
-// because its answer got lost: the next session asks for the Status.
+// Takes in one outcome of such a command; returns what is to be sent next in the same session: whether another product
+// of the family (upgrade code) is there, the Add of DownloadInstall and then its Exec, a Delete. An Exec is never sent
+// again because its answer got lost: the next session asks for the Status.
 std::vector<omadm::wanted> take(desired_apps const&, app_map&, omadm::outcome const&, time_point now);
 
 // An alert of app_alert_type: an installation has ended. `source` is the node that it is about, `data` the HRESULT.

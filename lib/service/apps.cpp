@@ -23,23 +23,25 @@ policy::app_map load_apps(store::connection& db, std::string_view device_id) {
     return all;
 }
 
-void keep_apps(store::connection& db, std::string_view device_id, policy::app_map const& before, policy::app_map const& after) {
+void keep_apps(
+    store::connection& db, std::string_view device_id, policy::app_map const& before, policy::app_map const& after) {
     for (auto const& [code, r] : after)
         if (auto const old = before.find(code); old == before.end() || !(old->second == r))
-            store::put_app(db, device_id, {.product_code = code,
-                                              .policy = r.policy,
-                                              .intent = r.intent == config::app_intent::uninstall ? "uninstall" : "install",
-                                              .job = r.job,
-                                              .version = r.version,
-                                              .state = std::string(policy::name(r.state)),
-                                              .status = r.status,
-                                              .msi_status = r.msi_status,
-                                              .last_error = r.last_error,
-                                              .detail = r.detail,
-                                              .installed_version = r.installed_version,
-                                              .attempts = r.attempts,
-                                              .since = r.since,
-                                              .next_try = r.next_try});
+            store::put_app(db, device_id,
+                {.product_code = code,
+                    .policy = r.policy,
+                    .intent = r.intent == config::app_intent::uninstall ? "uninstall" : "install",
+                    .job = r.job,
+                    .version = r.version,
+                    .state = std::string(policy::name(r.state)),
+                    .status = r.status,
+                    .msi_status = r.msi_status,
+                    .last_error = r.last_error,
+                    .detail = r.detail,
+                    .installed_version = r.installed_version,
+                    .attempts = r.attempts,
+                    .since = r.since,
+                    .next_try = r.next_try});
     for (auto const& [code, r] : before)
         if (!after.contains(code)) store::remove_app(db, device_id, code);
 }

@@ -87,7 +87,8 @@ http::response packages::serve(http::request const& r) const {
     // A part of another version than the one that the client has the rest of is of no use. A date is no strong
     // validator here, since a file may change twice in a second. [RFC 9110 13.1.5]
     auto const condition = r.headers.get("If-Range");
-    if (auto const range = r.headers.get("Range"); range && r.method == "GET" && (!condition || trim(*condition) == tag))
+    if (auto const range = r.headers.get("Range");
+        range && r.method == "GET" && (!condition || trim(*condition) == tag))
         part = http::choose_range(*range, size);
     if (part.what == http::byte_range::kind::unsatisfiable) {
         auto refused = plain(416, "The package has no such part.");
@@ -145,8 +146,8 @@ std::vector<config::problem> complete_apps(
                 continue;
             }
             if (!is_package_name(a.file)) {
-                wrong("apps.file", fmt::format("expected a name of letters, digits, '.', '_' and '-', got '{}'",
-                                       printable(a.file)));
+                wrong("apps.file",
+                    fmt::format("expected a name of letters, digits, '.', '_' and '-', got '{}'", printable(a.file)));
                 continue;
             }
             auto const digest = digests.of(s.apps.directory, a.file);

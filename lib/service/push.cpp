@@ -10,10 +10,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t most_waiting = 10'000;
-constexpr auto longest_wait = 15min;   // a device that could not be woken by then comes by its own schedule
-constexpr auto longest_pause = 2h;     // what the push service asks for, at most
+constexpr auto longest_wait = 15min;  // a device that could not be woken by then comes by its own schedule
+constexpr auto longest_pause = 2h;    // what the push service asks for, at most
 constexpr auto call_limit = 10s;
-constexpr std::size_t batch = 64;      // of one tick, so that a reload is heard in between
+constexpr std::size_t batch = 64;  // of one tick, so that a reload is heard in between
 
 constexpr std::string_view root = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/Push/";
 constexpr std::string_view pfn_key = "push:pfn";
@@ -39,8 +39,8 @@ void push::wake(std::string_view device_id) {
     std::scoped_lock const lock(mutex_);
     if (std::any_of(queue_.begin(), queue_.end(), [&](waiting const& w) { return w.device_id == device_id; })) return;
     if (queue_.size() >= most_waiting) {
-        log::warning("a device is not woken", {{"device_id", std::string(device_id)},
-                                                  {"reason", "too many wait to be woken already"}});
+        log::warning("a device is not woken",
+            {{"device_id", std::string(device_id)}, {"reason", "too many wait to be woken already"}});
         return;
     }
     queue_.push_back({std::string(device_id), context_.time.now()});
@@ -92,10 +92,9 @@ void push::take_channel(store::connection& db, std::string_view device_id, std::
     next.since = now;
     store::put_push_channel(db, next);
     if (next.status > 0)
-        log::warning("a device's push channel does not work", {{"device_id", std::string(device_id)},
-                                                                  {"status", std::to_string(next.status)},
-                                                                  {"reason", std::string(entra::push_status_text(
-                                                                                 static_cast<int>(next.status)))}});
+        log::warning("a device's push channel does not work",
+            {{"device_id", std::string(device_id)}, {"status", std::to_string(next.status)},
+                {"reason", std::string(entra::push_status_text(static_cast<int>(next.status)))}});
 }
 
 void push::reload() { reloaded_ = true; }
@@ -146,8 +145,8 @@ void push::tick() {
         }
         if (wake_one(next) == step::done) continue;
         std::scoped_lock const lock(mutex_);
-        bool const again = std::any_of(
-            queue_.begin(), queue_.end(), [&](waiting const& w) { return w.device_id == next.device_id; });
+        bool const again =
+            std::any_of(queue_.begin(), queue_.end(), [&](waiting const& w) { return w.device_id == next.device_id; });
         if (!again && queue_.size() < most_waiting) queue_.push_front(std::move(next));
         return;
     }
@@ -220,15 +219,15 @@ push::step push::send(config::push_identity const& identity, store::push_channel
                 break;
             }
             case entra::push_outcome::foreign:
-                say(fmt::format("the push channel belongs to another app identity: management.push.package_family_name and "
-                                "package_sid are not of one app, or the device was given another one ({})",
+                say(fmt::format(
+                    "the push channel belongs to another app identity: management.push.package_family_name and "
+                    "package_sid are not of one app, or the device was given another one ({})",
                     answer.detail));
                 return step::done;
             case entra::push_outcome::channel_gone:
                 log::info("a device's push channel has ended", {{"answer", answer.detail}});
-                context_.db.write([&](store::connection& db) {
-                    store::drop_push_channel(db, channel.device_id, channel.uri);
-                });
+                context_.db.write(
+                    [&](store::connection& db) { store::drop_push_channel(db, channel.device_id, channel.uri); });
                 return step::done;
             case entra::push_outcome::later:
                 log::warning("the push service wants to be left alone", {{"answer", answer.detail}});
