@@ -72,7 +72,8 @@ TEST_CASE("Content-Range tells the part, or the size alone", "[http content]") {
 TEST_CASE("an entity tag is found in a list, whatever its strength there", "[http content]") {
     for (auto const* list : {"\"a\"", "*", " * ", "W/\"a\"", "\"b\", \"a\"", "\"b\",W/\"a\"", "\"a\" , \"c\""})
         CHECK(http::has_tag(list, "\"a\""));
-    for (auto const* list : {"", "a", "\"b\"", "\"A\"", "w/\"a\"", "\"a", "\"aa\""}) CHECK_FALSE(http::has_tag(list, "\"a\""));
+    for (auto const* list : {"", "a", "\"b\"", "\"A\"", "w/\"a\"", "\"a", "\"aa\""})
+        CHECK_FALSE(http::has_tag(list, "\"a\""));
 }
 
 TEST_CASE("a date is written as HTTP has it", "[http content]") {

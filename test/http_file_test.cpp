@@ -36,7 +36,8 @@ struct fixture {
     std::atomic<int> lost = 0;
     std::uint64_t promised = 0;  // instead of the file's own size; 0: that
     test::key_pair authority = test::make_authority("Roots");
-    test::key_pair leaf = test::make_certificate({.name = "here", .alternative_names = "DNS:here.test", .usage = "serverAuth"}, &authority);
+    test::key_pair leaf = test::make_certificate(
+        {.name = "here", .alternative_names = "DNS:here.test", .usage = "serverAuth"}, &authority);
     std::unique_ptr<http::server> server{};
     std::uint16_t port = 0;
 
@@ -57,7 +58,8 @@ struct fixture {
         http::site site{.host = "here.test", .tls = nullptr, .handle = [this](auto const& r) { return serve(r); }};
         site.lost = [this](auto const&, auto) { ++lost; };
         if (tls)
-            site.tls = http::make_tls({.certificate_pem = leaf.certificate_pem, .key_pem = leaf.key_pem(), .client_authority_pem = {}})
+            site.tls = http::make_tls(
+                {.certificate_pem = leaf.certificate_pem, .key_pem = leaf.key_pem(), .client_authority_pem = {}})
                            .value();
         port = server->listen("127.0.0.1", 0, {site});
         server->start();
@@ -69,7 +71,8 @@ struct fixture {
             .answer_bytes = most});
     }
     static http::call get(http::fields headers = {}, std::string method = "GET") {
-        return {.method = std::move(method), .url = "https://here.test/file", .headers = std::move(headers), .body = {}};
+        return {
+            .method = std::move(method), .url = "https://here.test/file", .headers = std::move(headers), .body = {}};
     }
     // Descriptors of the file that this process holds open.
     int open_files() const {
@@ -133,7 +136,8 @@ TEST_CASE_METHOD(fixture, "a transfer that broke off is resumed where it ended",
 TEST_CASE_METHOD(fixture, "HEAD tells the length and sends nothing of the file", "[http file]") {
     start(false);
     raw_peer peer(port);
-    peer.send("HEAD /file HTTP/1.1\r\nHost: here.test\r\n\r\nGET /x HTTP/1.1\r\nHost: here.test\r\nConnection: close\r\n\r\n");
+    peer.send(
+        "HEAD /file HTTP/1.1\r\nHost: here.test\r\n\r\nGET /x HTTP/1.1\r\nHost: here.test\r\nConnection: close\r\n\r\n");
     auto const all = peer.read_to_end();
     CHECK_THAT(all, Catch::Contains(fmt::format("Content-Length: {}\r\n\r\nHTTP/1.1 200 OK", file_size)));
     CHECK(all.size() < 1000);

@@ -48,8 +48,10 @@ struct device {
 
     static std::string text(omadm::command const& c) {
         std::string_view uri = c.uri;
-        if (uri.starts_with(node)) uri.remove_prefix(std::string_view(node).size());
-        else if (uri.starts_with(root)) uri.remove_prefix(std::string_view(root).size());
+        if (uri.starts_with(node))
+            uri.remove_prefix(std::string_view(node).size());
+        else if (uri.starts_with(root))
+            uri.remove_prefix(std::string_view(root).size());
         return std::string(omadm::name(c.what)) + " " + std::string(uri);
     }
     void run(std::vector<omadm::wanted> queue) {
@@ -60,7 +62,13 @@ struct device {
             auto const a = answers.find(what);
             if (a == answers.end()) continue;  // its answer never comes
             auto const more = take(wish, records,
-                {.key = queue[i].key, .sent = queue[i].what, .status = a->second.first, .original_error = {}, .value = a->second.second, .format = {}}, now);
+                {.key = queue[i].key,
+                    .sent = queue[i].what,
+                    .status = a->second.first,
+                    .original_error = {},
+                    .value = a->second.second,
+                    .format = {}},
+                now);
             queue.insert(queue.end(), more.begin(), more.end());
         }
     }
@@ -77,7 +85,8 @@ struct device {
     }
     // An installation up to the Exec.
     void order() {
-        answers = {{"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
+        answers = {
+            {"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
         session();
         REQUIRE(state() == "installing");
     }
@@ -93,7 +102,8 @@ using list = std::vector<std::string>;
 
 TEST_CASE("an app that is not there is installed and followed to its end", "[apps]") {
     device d;
-    d.answers = {{"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
+    d.answers = {
+        {"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
     CHECK(d.session() == list{"Get /Version", "Add /DownloadInstall", "Exec /DownloadInstall"});
     CHECK(d.state() == "installing");
     CHECK(d.record().attempts == 1);
@@ -125,22 +135,33 @@ TEST_CASE("the job is as Windows wants it", "[apps]") {
     a.arguments = "/quiet NAME=\"<A&B>\"";
     a.timeout = 45min;
     a.retries = 2;
-    CHECK(install_job(a) ==
-          "<MsiInstallJob id=\"{11111111-2222-3333-4444-55555555AAAA}\"><Product Version=\"2.0.0\"><Download><ContentURLList>"
-          "<ContentURL>https://mdm.test/packages/app.msi?a=1&amp;b=2</ContentURL></ContentURLList></Download><Validation>"
-          "<FileHash>00000000000000000000000000000000000000000000000000000000000000AB</FileHash></Validation><Enforcement>"
-          "<CommandLine>/quiet NAME=\"&lt;A&amp;B&gt;\"</CommandLine><TimeOut>45</TimeOut><RetryCount>2</RetryCount>"
-          "<RetryInterval>5</RetryInterval></Enforcement></Product></MsiInstallJob>");
+    CHECK(
+        install_job(a) ==
+        "<MsiInstallJob id=\"{11111111-2222-3333-4444-55555555AAAA}\"><Product Version=\"2.0.0\"><Download><ContentURLList>"
+        "<ContentURL>https://mdm.test/packages/app.msi?a=1&amp;b=2</ContentURL></ContentURLList></Download><Validation>"
+        "<FileHash>00000000000000000000000000000000000000000000000000000000000000AB</FileHash></Validation><Enforcement>"
+        "<CommandLine>/quiet NAME=\"&lt;A&amp;B&gt;\"</CommandLine><TimeOut>45</TimeOut><RetryCount>2</RetryCount>"
+        "<RetryInterval>5</RetryInterval></Enforcement></Product></MsiInstallJob>");
     a.arguments.clear();
     a.version.clear();
-    CHECK_THAT(install_job(a), Catch::Contains("<CommandLine>/quiet</CommandLine>") && Catch::Contains("Version=\"1.0.0.0\""));
+    CHECK_THAT(
+        install_job(a), Catch::Contains("<CommandLine>/quiet</CommandLine>") && Catch::Contains("Version=\"1.0.0.0\""));
 
     device d;
     d.records = reconcile(d.wish, {}, d.now);
-    auto const add = take(d.wish, d.records, {.key = "app:" + std::string(code) + ":version", .sent = {}, .status = 404, .original_error = {}, .value = {}, .format = {}}, d.now);
+    auto const add = take(d.wish, d.records,
+        {.key = "app:" + std::string(code) + ":version",
+            .sent = {},
+            .status = 404,
+            .original_error = {},
+            .value = {},
+            .format = {}},
+        d.now);
     REQUIRE(add.size() == 1);
     CHECK(add[0].what == omadm::command{.what = verb::add, .uri = std::string(node) + "/DownloadInstall"});
-    auto const exec = take(d.wish, d.records, {.key = add[0].key, .sent = add[0].what, .status = 418, .original_error = {}, .value = {}, .format = {}}, d.now);
+    auto const exec = take(d.wish, d.records,
+        {.key = add[0].key, .sent = add[0].what, .status = 418, .original_error = {}, .value = {}, .format = {}},
+        d.now);
     REQUIRE(exec.size() == 1);
     CHECK(exec[0].what == omadm::command{.what = verb::exec,
                               .uri = std::string(node) + "/DownloadInstall",
@@ -155,8 +176,8 @@ TEST_CASE("what others installed counts by its version", "[apps]") {
         char const* there;
         bool counts;
     };
-    for (auto const& r : {row{"2.0.0", true}, {"2.0.0.0", true}, {"2.0", true}, {"2.0.1", true}, {"10.0", true}, {"1.9.9", false},
-             {"1.10", false}, {"", false}, {"two", false}}) {
+    for (auto const& r : {row{"2.0.0", true}, {"2.0.0.0", true}, {"2.0", true}, {"2.0.1", true}, {"10.0", true},
+             {"1.9.9", false}, {"1.10", false}, {"", false}, {"two", false}}) {
         INFO(r.there);
         device d;
         d.answers["Get /Version"] = {200, r.there};
@@ -268,9 +289,11 @@ TEST_CASE("the alert tells the end before the next session asks", "[apps]") {
     };
     auto const r = GENERATE(row{"0", "installed", "", ""}, row{" 0 ", "installed", "", ""},
         row{"3010", "installed", "", "takes effect after a restart"},
-        row{"-2147021886", "installed", "", "takes effect after a restart"}, row{"0x80070643", "failed", "0x80070643", "Fatal error."},
-        row{"2147944003", "failed", "0x80070643", "Fatal error."}, row{"-2147023293", "failed", "0x80070643", "Fatal error."},
-        row{"yes", "installing", "", ""}, row{"", "installing", "", ""}, row{"99999999999", "installing", "", ""});
+        row{"-2147021886", "installed", "", "takes effect after a restart"},
+        row{"0x80070643", "failed", "0x80070643", "Fatal error."},
+        row{"2147944003", "failed", "0x80070643", "Fatal error."},
+        row{"-2147023293", "failed", "0x80070643", "Fatal error."}, row{"yes", "installing", "", ""},
+        row{"", "installing", "", ""}, row{"99999999999", "installing", "", ""});
     INFO(r.data);
     d.answers["Get /Version"] = {200, "2.0.0"};
     d.alert(r.data);
@@ -283,14 +306,16 @@ TEST_CASE("an alert about something else changes nothing", "[apps]") {
     device d;
     d.order();
     auto const before = d.records;
-    for (auto const* source : {"", "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/", "./Vendor/MSFT/Reboot", "%7", "%7B",
-             "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/%7B99999999-2222-3333-4444-555555555555%7D/DownloadInstall",
-             "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/{1"})
+    for (auto const* source :
+        {"", "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/", "./Vendor/MSFT/Reboot", "%7", "%7B",
+            "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/%7B99999999-2222-3333-4444-555555555555%7D/DownloadInstall",
+            "./Device/Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/{1"})
         CHECK(take_alert(d.wish, d.records, source, "1603", d.now).empty());
     CHECK(d.records == before);
     // However it is spelled.
     CHECK_FALSE(take_alert(d.wish, d.records,
-        "./Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/{11111111-2222-3333-4444-55555555aaaa}/DownloadInstall", "1603", d.now)
+        "./Vendor/MSFT/EnterpriseDesktopAppManagement/MSI/{11111111-2222-3333-4444-55555555aaaa}/DownloadInstall",
+        "1603", d.now)
                     .empty());
 }
 
@@ -332,15 +357,17 @@ TEST_CASE("a device's refusals are told apart", "[apps]") {
         char const* state;
     };
     auto const r = GENERATE(row{"Get /Version", 406, "not_applicable"}, row{"Get /Version", 501, "not_applicable"},
-        row{"Get /Version", 503, "pending"}, row{"Get /Version", 216, "pending"}, row{"Get /Version", 500, "installing"},
-        row{"Add /DownloadInstall", 404, "not_applicable"}, row{"Add /DownloadInstall", 406, "not_applicable"},
-        row{"Add /DownloadInstall", 405, "failed"}, row{"Add /DownloadInstall", 503, "pending"},
-        row{"Add /DownloadInstall", 418, "installing"}, row{"Exec /DownloadInstall", 200, "installing"},
-        row{"Exec /DownloadInstall", 202, "installing"}, row{"Exec /DownloadInstall", 215, "pending"},
-        row{"Exec /DownloadInstall", 500, "failed"}, row{"Exec /DownloadInstall", 406, "not_applicable"});
+        row{"Get /Version", 503, "pending"}, row{"Get /Version", 216, "pending"},
+        row{"Get /Version", 500, "installing"}, row{"Add /DownloadInstall", 404, "not_applicable"},
+        row{"Add /DownloadInstall", 406, "not_applicable"}, row{"Add /DownloadInstall", 405, "failed"},
+        row{"Add /DownloadInstall", 503, "pending"}, row{"Add /DownloadInstall", 418, "installing"},
+        row{"Exec /DownloadInstall", 200, "installing"}, row{"Exec /DownloadInstall", 202, "installing"},
+        row{"Exec /DownloadInstall", 215, "pending"}, row{"Exec /DownloadInstall", 500, "failed"},
+        row{"Exec /DownloadInstall", 406, "not_applicable"});
     INFO(r.of << " " << r.status);
     device d;
-    d.answers = {{"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
+    d.answers = {
+        {"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
     d.answers[r.of] = {r.status, {}};
     d.session();
     CHECK(d.state() == r.state);
@@ -374,7 +401,8 @@ TEST_CASE("an app that its user removed is installed again", "[apps]") {
     d.answers["Get /Version"] = {200, "2.0.0"};
     d.session();
     d.now += 25h;
-    d.answers = {{"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
+    d.answers = {
+        {"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}, {"Exec /DownloadInstall", {202, {}}}};
     CHECK(d.session().back() == "Exec /DownloadInstall");
     CHECK(d.state() == "installing");
     CHECK(d.record().installed_version.empty());
@@ -446,14 +474,24 @@ TEST_CASE("an app that no policy has any more stays on the device", "[apps]") {
     CHECK(d.session() == list{});
     CHECK(d.records.empty());
     // What was sent before has nobody to be told.
-    CHECK(take(d.wish, d.records, {.key = "app:" + std::string(code) + ":exec", .sent = {}, .status = 200, .original_error = {}, .value = {}, .format = {}}, d.now)
+    CHECK(take(d.wish, d.records,
+        {.key = "app:" + std::string(code) + ":exec",
+            .sent = {},
+            .status = 200,
+            .original_error = {},
+            .value = {},
+            .format = {}},
+        d.now)
               .empty());
     for (auto const* key : {"app:", "app:x", "setting:x", "app::version"})
-        CHECK(take(d.wish, d.records, {.key = key, .sent = {}, .status = 200, .original_error = {}, .value = {}, .format = {}}, d.now).empty());
+        CHECK(take(d.wish, d.records,
+            {.key = key, .sent = {}, .status = 200, .original_error = {}, .value = {}, .format = {}}, d.now)
+                  .empty());
 }
 
 TEST_CASE("of two wishes for one product the policy first by name has it, and both are named", "[apps]") {
-    auto const b = policy_of("b", {package("1.0")}), a = policy_of("a", {package("2.0")}), c = policy_of("c", {package("2.0")});
+    auto const b = policy_of("b", {package("1.0")}), a = policy_of("a", {package("2.0")}),
+               c = policy_of("c", {package("2.0")});
     auto const got = wanted_apps({&b, &a, &c});
     REQUIRE(got.apps.size() == 1);
     CHECK(got.apps.at(code).policy == "a");
@@ -472,7 +510,8 @@ TEST_CASE("versions are compared by number, part by part", "[apps]") {
 }
 
 TEST_CASE("states of apps have names that read back", "[apps]") {
-    for (auto const* text : {"pending", "sent", "installing", "installed", "failed", "removing", "removed", "not_applicable"}) {
+    for (auto const* text :
+        {"pending", "sent", "installing", "installed", "failed", "removing", "removed", "not_applicable"}) {
         REQUIRE(parse_app_state(text));
         CHECK(name(*parse_app_state(text)) == text);
     }

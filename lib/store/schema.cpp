@@ -230,7 +230,7 @@ CREATE TABLE event (                    -- a failed enrollment; its enumerations
 CREATE INDEX event_time ON event (at, id);
 
 CREATE TABLE app (                      -- an MSI package that a policy has for a device
-    device_id TEXT NOT NULL,
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
     product_code TEXT NOT NULL,         -- {GUID}, upper case
     policy TEXT NOT NULL,               -- that has it
     intent TEXT NOT NULL,               -- install, uninstall
@@ -249,7 +249,7 @@ CREATE TABLE app (                      -- an MSI package that a policy has for 
 );
 
 CREATE TABLE push_channel (             -- where a device can be woken
-    device_id TEXT PRIMARY KEY,
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
     uri TEXT NOT NULL,                  -- of Windows' push service; empty: none
     status BIGINT NOT NULL,             -- Push/Status as the device said it last; -1: it did not
     since BIGINT NOT NULL               -- when these were first heard
