@@ -74,21 +74,26 @@ TEST_CASE("what is wrong with an app identity for push is named", "[config]") {
         std::string yaml;
         char const* wanted;
     };
-    for (auto const& r : {row{push("Contoso.Wake", sid), "management.push.package_family_name: expected a package family name"},
-             row{push("Contoso.Wake_1a2b3c4d5e6f", sid), "management.push.package_family_name: expected"},
-             row{push("Contoso Wake_1a2b3c4d5e6f7", sid), "management.push.package_family_name: expected"},
-             row{push("C_1a2b3c4d5e6f7", sid), "management.push.package_family_name: expected"},
-             row{push(name, "s-1-15-2-1"), "management.push.package_sid: expected a package SID"},
-             row{push(name, "ms-app://s-1-15-2-"), "management.push.package_sid: expected"},
-             row{push(name, "ms-app://s-1-15-2-1-x"), "management.push.package_sid: expected"},
-             row{push(name, sid, "login_url: https://login.test"), "management.push.secret_file: expected the path of a file"},
-             row{push(name, sid, "secret_file: nothing.key"), "management.push.secret_file: expected a readable file"},
-             row{push(name, sid, "secret_file: open.key"), "management.push.secret_file: expected a file that others cannot read"},
-             row{push(name, sid, "secret_file: empty.key"), "management.push.secret_file: expected a key"},
-             row{push(name, sid, "secret_file: push.key\n    login_url: http://login.test"), "management.push.login_url: expected an https URL"},
-             row{push(name, sid, "secret_file: push.key\n    channel: x"), "management.push.channel"},
-             row{"management:\n  push:\n    secret_file: push.key\n", "management.push.package_sid: expected a package SID"},
-             row{"management:\n  push: on\n", "management.push: expected"}}) {
+    for (auto const& r :
+        {row{push("Contoso.Wake", sid), "management.push.package_family_name: expected a package family name"},
+            row{push("Contoso.Wake_1a2b3c4d5e6f", sid), "management.push.package_family_name: expected"},
+            row{push("Contoso Wake_1a2b3c4d5e6f7", sid), "management.push.package_family_name: expected"},
+            row{push("C_1a2b3c4d5e6f7", sid), "management.push.package_family_name: expected"},
+            row{push(name, "s-1-15-2-1"), "management.push.package_sid: expected a package SID"},
+            row{push(name, "ms-app://s-1-15-2-"), "management.push.package_sid: expected"},
+            row{push(name, "ms-app://s-1-15-2-1-x"), "management.push.package_sid: expected"},
+            row{push(name, sid, "login_url: https://login.test"),
+                "management.push.secret_file: expected the path of a file"},
+            row{push(name, sid, "secret_file: nothing.key"), "management.push.secret_file: expected a readable file"},
+            row{push(name, sid, "secret_file: open.key"),
+                "management.push.secret_file: expected a file that others cannot read"},
+            row{push(name, sid, "secret_file: empty.key"), "management.push.secret_file: expected a key"},
+            row{push(name, sid, "secret_file: push.key\n    login_url: http://login.test"),
+                "management.push.login_url: expected an https URL"},
+            row{push(name, sid, "secret_file: push.key\n    channel: x"), "management.push.channel"},
+            row{"management:\n  push:\n    secret_file: push.key\n",
+                "management.push.package_sid: expected a package SID"},
+            row{"management:\n  push: on\n", "management.push: expected"}}) {
         INFO(r.yaml);
         auto const got = in.problems(r.yaml);
         CHECK_THAT(got, Catch::Contains(r.wanted));
@@ -103,7 +108,8 @@ TEST_CASE("packages lie beside the configuration, or where it says", "[config]")
     CHECK(in.load("").value->apps.directory == in.files.path() / "packages");
     in.files.write("other/a.msi", "x");
     CHECK(in.load("apps:\n  directory: other\n").value->apps.directory == in.files.path() / "other");
-    CHECK_THAT(in.problems("apps:\n  directory: nowhere\n"), Catch::Contains("apps.directory: expected a folder, got '"));
+    CHECK_THAT(
+        in.problems("apps:\n  directory: nowhere\n"), Catch::Contains("apps.directory: expected a folder, got '"));
     CHECK_THAT(in.problems("apps:\n  directory: push.key\n"), Catch::Contains("apps.directory: expected a folder"));
     CHECK_THAT(in.problems("apps:\n  folder: x\n"), Catch::Contains("apps.folder"));
 }

@@ -54,8 +54,9 @@ TEST_CASE_METHOD(fixture, "a package is served whole, with what a client needs t
 }
 
 TEST_CASE_METHOD(fixture, "nothing but regular files of the folder is served", "[packages]") {
-    for (auto const* name : {"", ".", "..", "nothing.msi", ".hidden", "sub", "sub/inner.msi", "link.msi", "pipe.msi", "../secret",
-             "..%2fsecret", "%2e%2e/secret", "app-1.0_x64.msi/", "app-1.0_x64.ms%69", "app-1.0_x64.msi\\", "a b"}) {
+    for (auto const* name :
+        {"", ".", "..", "nothing.msi", ".hidden", "sub", "sub/inner.msi", "link.msi", "pipe.msi", "../secret",
+            "..%2fsecret", "%2e%2e/secret", "app-1.0_x64.msi/", "app-1.0_x64.ms%69", "app-1.0_x64.msi\\", "a b"}) {
         INFO(name);
         auto const r = ask(name);
         CHECK(r.status == 404);
@@ -76,7 +77,8 @@ TEST_CASE_METHOD(fixture, "one part of a package is served as such", "[packages]
     };
     for (auto const& r : {row{"bytes=2-4", 206, "234", "bytes 2-4/10"}, row{"bytes=7-", 206, "789", "bytes 7-9/10"},
              row{"bytes=-3", 206, "789", "bytes 7-9/10"}, row{"bytes=0-1,4-5", 200, "0123456789", ""},
-             row{"lines=1-2", 200, "0123456789", ""}, row{"bytes=10-", 416, "The package has no such part.\n", "bytes */10"}}) {
+             row{"lines=1-2", 200, "0123456789", ""},
+             row{"bytes=10-", 416, "The package has no such part.\n", "bytes */10"}}) {
         INFO(r.range);
         auto const got = ask("app-1.0_x64.msi", {{"Range", r.range}});
         CHECK(got.status == r.status);
@@ -100,7 +102,8 @@ TEST_CASE_METHOD(fixture, "conditions hold for the version that a client has", "
     CHECK(ask("app-1.0_x64.msi", {{"If-None-Match", tag}}).status == 304);
     CHECK(ask("app-1.0_x64.msi", {{"If-None-Match", "\"x\", W/" + tag}}).status == 304);
     CHECK(ask("app-1.0_x64.msi", {{"If-None-Match", "*"}}).status == 304);
-    CHECK(ask("app-1.0_x64.msi", {{"If-None-Match", "\"x\""}, {"If-Modified-Since", field(first, "Last-Modified")}}).status == 200);
+    CHECK(ask("app-1.0_x64.msi", {{"If-None-Match", "\"x\""}, {"If-Modified-Since", field(first, "Last-Modified")}})
+              .status == 200);
     CHECK(ask("app-1.0_x64.msi", {{"If-Modified-Since", field(first, "Last-Modified")}}).status == 304);
     // A change of the same length shows.
     folder.write("packages/app-1.0_x64.msi", "9876543210");

@@ -13,8 +13,8 @@ constexpr char channel[] = "https://db5.notify.windows.com/?token=abc";
 struct fixture : appliance_fixture {
     std::string device;
     int tokens = 0;
-    std::vector<std::string> woken;        // "URL token"
-    std::vector<http::response> answers;   // of the push service, the last one stays
+    std::vector<std::string> woken;       // "URL token"
+    std::vector<http::response> answers;  // of the push service, the last one stays
     int token_status = 200;
     std::function<void()> meanwhile = [] {};
 
@@ -28,7 +28,8 @@ struct fixture : appliance_fixture {
             if (c.url == "https://login.live.com/accesstoken.srf") {
                 if (token_status != 200) return http::response{token_status, {}, R"({"error":"invalid_client"})"};
                 ++tokens;
-                return http::response{200, {}, fmt::format(R"({{"access_token":"t{}","token_type":"bearer"}})", tokens)};
+                return http::response{
+                    200, {}, fmt::format(R"({{"access_token":"t{}","token_type":"bearer"}})", tokens)};
             }
             if (c.url.find(".notify.windows.com") == c.url.npos) return std::nullopt;
             meanwhile();
@@ -55,7 +56,8 @@ struct fixture : appliance_fixture {
 };
 
 omadm::outcome outcome_of(omadm::wanted const& w, int status, std::optional<std::string> value = {}) {
-    return {.key = w.key, .sent = w.what, .status = status, .original_error = {}, .value = std::move(value), .format = {}};
+    return {
+        .key = w.key, .sent = w.what, .status = status, .original_error = {}, .value = std::move(value), .format = {}};
 }
 
 }  // namespace
@@ -110,12 +112,15 @@ TEST_CASE_METHOD(fixture, "nobody is woken without a channel, an enrollment or a
 
 TEST_CASE_METHOD(fixture, "a channel elsewhere is not kept and never called", "[push]") {
     log::configure(log::sink([](log::record const&) {}));
-    for (auto const* evil : {"https://evil.test/", "http://a.notify.windows.com/", "https://169.254.169.254/x.notify.windows.com"}) {
+    for (auto const* evil :
+        {"https://evil.test/", "http://a.notify.windows.com/", "https://169.254.169.254/x.notify.windows.com"}) {
         take(evil);
         CHECK(kept()->uri == channel);
     }
     // Even where it got into the store.
-    db.write([&](store::connection& c) { store::put_push_channel(c, {device, "https://evil.notify.windows.com.test/", 0, time.now()}); });
+    db.write([&](store::connection& c) {
+        store::put_push_channel(c, {device, "https://evil.notify.windows.com.test/", 0, time.now()});
+    });
     wake();
     CHECK(woken.empty());
     log::configure(log::sink(log::to_text));
@@ -195,7 +200,7 @@ TEST_CASE_METHOD(fixture, "a push service in trouble is left alone as long as it
 TEST_CASE_METHOD(fixture, "who could not be woken for long is left to its own schedule", "[push]") {
     tenant->away = true;
     wake();
-    CHECK_THAT(push().problem(), Catch::Contains("connection refused"));
+    CHECK(push().problem() == "Windows' push service cannot be reached: connection refused");
     time.advance(16min);
     tenant->away = false;
     push().tick();
@@ -229,7 +234,8 @@ TEST_CASE_METHOD(fixture, "a queue that is full takes no more, and nothing waits
     log::configure(log::sink(log::to_text));
 }
 
-TEST_CASE_METHOD(fixture, "a session asks for the channel, and gives a device the app identity that it lacks", "[push]") {
+TEST_CASE_METHOD(
+    fixture, "a session asks for the channel, and gives a device the app identity that it lacks", "[push]") {
     auto const questions = push().questions();
     REQUIRE(questions.size() == 3);
     constexpr std::string_view root = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/Push/";

@@ -30,6 +30,10 @@ std::string host_of(std::string_view uri) {
     return printable(rest.substr(0, rest.find_first_of("/?")), 128);
 }
 
+error unreachable(error const& e) {
+    return fail(errc::unavailable, "Windows' push service cannot be reached: " + e.detail);
+}
+
 }  // namespace
 
 bool push::configured() const { return context_.config()->settings.management.push.has_value(); }
@@ -180,7 +184,8 @@ std::optional<entra::access_token> push::token(config::push_identity const& iden
     call.timeout = call_limit;
     auto const answer = context_.call(call);
     wipe(call.body);
-    auto const got = answer ? entra::parse_push_token(*answer, now) : result<entra::access_token>(answer.error());
+    auto const got =
+        answer ? entra::parse_push_token(*answer, now) : result<entra::access_token>(unreachable(answer.error()));
     if (!got) {
         say(got.error().detail);
         leave_alone(answer ? entra::retry_after(*answer, now) : std::nullopt);
@@ -199,7 +204,7 @@ push::step push::send(config::push_identity const& identity, store::push_channel
         call.timeout = call_limit;
         auto const got = context_.call(call);
         if (!got) {
-            say("Windows' push service cannot be reached: " + got.error().detail);
+            say(unreachable(got.error()).detail);
             leave_alone(std::nullopt);
             return step::later;
         }
