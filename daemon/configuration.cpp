@@ -3,6 +3,7 @@
 #include "catalogue/check.hpp"
 #include "crypto/crypto.hpp"
 #include "service/consent.hpp"
+#include "service/packages.hpp"
 #include "version.hpp"
 
 namespace mdmd::daemon {
@@ -80,6 +81,12 @@ loaded_configuration load_configuration(std::filesystem::path const& file, confi
     if (policies.value)
         for (auto& one : catalogue::check(*policies.value))
             (one.error ? got.refusable : got.warnings).push_back(std::move(one.what));
+    if (policies.value) {
+        // Kept for the next reload: a package of gigabytes is hashed once.
+        static service::package_digests digests;
+        auto wrong = service::complete_apps(*settings.value, *policies.value, digests);
+        got.problems.insert(got.problems.end(), wrong.begin(), wrong.end());
+    }
     auto texts = service::compile_texts(*settings.value);
     auto const& folder = settings.value->terms.directory;
     for (auto& p : texts.problems)

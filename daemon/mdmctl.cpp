@@ -121,6 +121,8 @@ void print_status(json::value const& v) {
     fmt::print("reports      {} queued, last success {}, last error {}\n", show(r, "queued"), show(r, "last_success"),
         show(r, "last_error"));
     if (o.at("maintenance") == true) fmt::print("maintenance  on: no device enrolls\n");
+    if (auto const& push = o.at("push").as_object(); push.at("configured") == true)
+        fmt::print("push         {}\n", push.at("problem").is_null() ? "ok" : show(push, "problem"));
     auto const& key = o.at("key").as_object();
     fmt::print("Entra key    {} (from {}), {}\n", show(key, "state"), show(key, "source"), end("key"));
     fmt::print("TLS          {}\n", end("tls_certificate"));

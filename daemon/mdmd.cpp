@@ -131,6 +131,7 @@ public:
         delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
         attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
         sessions_timer_.emplace("sessions", [this] { appliance_.tend_sessions(); });
+        push_timer_.emplace("push", [this] { appliance_.push.tick(); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -181,6 +182,7 @@ public:
     void stop() {
         appliance_.report.stop();
         appliance_.remind.stop();
+        appliance_.push.stop();
         for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
@@ -189,9 +191,9 @@ public:
     }
 
 private:
-    std::array<std::optional<timer>*, 8> timers() {
+    std::array<std::optional<timer>*, 9> timers() {
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
-            &attempts_timer_, &sessions_timer_};
+            &attempts_timer_, &sessions_timer_, &push_timer_};
     }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
@@ -227,7 +229,7 @@ private:
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
-        attempts_timer_, sessions_timer_;
+        attempts_timer_, sessions_timer_, push_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

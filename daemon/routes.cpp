@@ -92,6 +92,7 @@ http::handler public_routes(service::appliance& a) {
                       {"GET", "/TermsOfUse", [&a](auto const& r) { return a.terms.show(r); }},
                       {"POST", "/TermsOfUse", [&a](auto const& r) { return a.terms.decide(r); }},
                       {"GET", "/TermsOfUse/", [&a](auto const& r) { return a.terms.style(r); }},
+                      {"GET", "/packages/", [&a](auto const& r) { return a.packages.serve(r); }},
                       {"GET", "/compliance", [&a](auto const& r) { return a.compliance.show(r); }},
                       {"GET", "/EnrollmentServer/Auth", [&a](auto const& r) { return a.sign_in.begin(r); }},
                       {"GET", "/EnrollmentServer/Auth/Response", [&a](auto const& r) { return a.sign_in.finish(r); }},

@@ -484,7 +484,7 @@ TEST_CASE("the example shows every setting at its default", "[config]") {
     // Every commented-out key that is no example becomes a real one; all keys become names.
     std::string at_defaults;
     std::set<std::string> named;
-    std::string section;
+    std::string section, group;  // "management.", "push."
     for (std::size_t at = 0; at < filled.size();) {
         auto const end = filled.find('\n', at);
         auto line = filled.substr(at, end - at);
@@ -497,10 +497,15 @@ TEST_CASE("the example shows every setting at its default", "[config]") {
         auto const is_key = colon != key.npos && key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == colon;
         if (!is_key) continue;
         auto const name = key.substr(0, colon);
-        if (text == 0 && colon + 1 == key.size())
+        bool const bare = trim(std::string_view(key).substr(colon + 1, key.find('#') - colon - 1)).empty();
+        if (text == 0 && colon + 1 == key.size()) {
             section = name + ".";
-        else
-            named.insert(text == 0 ? name : section + name);
+            group.clear();
+        } else if (text == 2 && bare) {
+            group = name + ".";
+        } else {
+            named.insert(text == 0 ? name : section + (text > 2 ? group : "") + name);
+        }
         if (!off || key.find("# example") == key.npos) at_defaults += std::string(text, ' ') + key + "\n";
     }
     auto const known = known_keys();

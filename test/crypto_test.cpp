@@ -331,3 +331,13 @@ TEST_CASE("a certificate and a private key are a pair, or not", "[crypto]") {
     CHECK(is_pair(contoso().root, contoso().root_key));
     CHECK(ERR_peek_error() == 0);
 }
+
+TEST_CASE("a digest of pieces is that of the whole", "[crypto]") {
+    std::string const text(100'000, 'x');
+    for (std::size_t const piece : {1UL, 63UL, 64UL, 65'536UL, 200'000UL}) {
+        crypto::sha256_stream digest;
+        for (std::size_t at = 0; at < text.size(); at += piece) digest.add(std::string_view(text).substr(at, piece));
+        CHECK(digest.finish() == crypto::sha256(text));
+    }
+    CHECK(crypto::sha256_stream().finish() == crypto::sha256(""));
+}

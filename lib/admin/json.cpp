@@ -70,6 +70,7 @@ json::object to_json(service::status_view const& s, about const& us, time_point 
                        {"last_error", text(s.report.last_error)}}},
         {"key", key_json(s.key, now)}, {"tls_certificate", ends("tls_certificate")}, {"authority", ends("authority")},
         {"reminders", std::move(reminders)}, {"maintenance", s.maintenance},
+        {"push", {{"configured", s.push}, {"problem", text(s.push_problem)}}},
         {"store", s.store_healthy ? "ok" : "failing"}};
 }
 

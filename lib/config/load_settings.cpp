@@ -136,15 +136,17 @@ void read_terms(section s, context const& in, settings& into) {
     s.done();
 }
 
-void read_management(section s, settings& into) {
-    auto& e = into.management;
-    read_duration(s, e.poll, "poll");
-    read_duration(s, e.refresh, "refresh");
-    if (auto const v = s.read(
-            "authentication", "certificate or certificate-or-digest", one_of({"certificate", "certificate-or-digest"})))
-        e.digest = *v == 1;
-    if (auto const v = s.read("trace", "a whole number from 0 to 1000", parse_integer(0, 1000), style::plain))
-        e.trace = static_cast<int>(*v);
+void read_apps(section s, context const& in, settings& into) {
+    auto const directory = s.get("directory");
+    std::error_code failure;
+    if (auto const p = s.convert(directory, "a path", parse_text, style::any)) {
+        into.apps.directory = resolve(in, *p);
+        if (!std::filesystem::is_directory(into.apps.directory, failure))
+            s.report(directory, fmt::format("expected a folder, got '{}'{}", printable(into.apps.directory.string()),
+                                    failure ? fmt::format(" ({})", failure.message()) : ""));
+    } else if (!directory && std::filesystem::is_directory(resolve(in, "packages"), failure)) {
+        into.apps.directory = resolve(in, "packages");
+    }
     s.done();
 }
 
@@ -226,7 +228,8 @@ settings read_all(yaml::node const& root, context const& in, findings& out) {
     read_enrollment(s.child("enrollment"), in, into);
     read_events(s.child("events"), into);
     read_authority(s.child("authority"), in, into);
-    read_management(s.child("management"), into);
+    read_management(s.child("management"), in, into);
+    read_apps(s.child("apps"), in, into);
     read_compliance(s.child("compliance"), into);
     read_key_reminders(s, into);
     read_notify(s.child("notify"), in, into);

@@ -74,5 +74,6 @@ void read_entra(section, context const&, settings&);
 void read_enrollment(section, context const&, settings&);
 void read_events(section, settings&);
 void read_authority(section, context const&, settings&);
+void read_management(section, context const&, settings&);
 
 }  // namespace mdmd::config

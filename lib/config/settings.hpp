@@ -66,6 +66,14 @@ struct proxy {
     secret credentials;  // "user:password" for Basic; empty: none
 };
 
+// An app identity with Windows' push service, by which devices are woken.
+struct push_identity {
+    std::string package_family_name;  // "Contoso.Wake_1a2b3c4d5e6f7"
+    std::string package_sid;          // "ms-app://s-1-15-2-…"
+    secret key;                       // the content of secret_file
+    url login_url{"https://login.live.com", "login.live.com", 443};
+};
+
 struct settings {
     std::filesystem::path file;  // where it was read from
 
@@ -167,7 +175,12 @@ struct settings {
         seconds refresh{std::chrono::hours(24)};  // how often inventory and settings are read whole
         bool digest = false;                      // a device without a certificate may prove itself by SyncML's MD5
         int trace = 20;                           // sessions kept of each device; 0: none
+        std::optional<push_identity> push;
     } management;
+
+    struct {
+        std::filesystem::path directory;  // of the packages that are served; empty: none
+    } apps;
 
     struct {
         seconds interval{std::chrono::minutes(15)};

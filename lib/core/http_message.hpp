@@ -1,13 +1,16 @@
 // HTTP as plain values, so that handlers and callers need no HTTP library: lib/http turns bytes into these.
 #pragma once
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/descriptor.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 
@@ -43,11 +46,19 @@ struct request {
     std::string peer_certificate;  // DER; empty where the listener asks for none
 };
 
+// A part of a file that is open for reading: `length` bytes from `offset` on.
+struct file_part {
+    std::shared_ptr<mdmd::descriptor const> file;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
 // What a handler returns. Content-Length, Date and Connection are the listener's to write.
 struct response {
     int status = 200;
     fields headers;
     std::string body;
+    std::optional<file_part> file{};  // in the place of a body: read from disk piece by piece while it is sent
 };
 
 using handler = std::function<response(request const&)>;  // blocking; called on a worker

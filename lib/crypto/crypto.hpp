@@ -21,6 +21,20 @@ struct crypto_error : std::runtime_error {
 
 std::string sha1(std::string_view);    // 20 bytes; for Windows' certificate names only
 std::string sha256(std::string_view);  // 32 bytes
+// The same of what comes piece by piece.
+class sha256_stream {
+public:
+    sha256_stream();
+    sha256_stream(sha256_stream const&) = delete;
+    sha256_stream& operator=(sha256_stream const&) = delete;
+    ~sha256_stream();
+    void add(std::string_view);
+    std::string finish();  // 32 bytes; once, at the end
+
+private:
+    struct impl;
+    std::unique_ptr<impl> impl_;
+};
 std::string hmac_sha256(std::string_view key, std::string_view text);
 // 32 bytes of scrypt (RFC 7914) with N 2^14, r 8, p 1: 16 MiB and tens of milliseconds, so that a stolen hash of a
 // short secret costs something to guess.

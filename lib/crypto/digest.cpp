@@ -21,6 +21,26 @@ std::string digest(std::string_view text, EVP_MD const* algorithm) {
 std::string sha1(std::string_view text) { return digest(text, EVP_sha1()); }
 std::string sha256(std::string_view text) { return digest(text, EVP_sha256()); }
 
+struct sha256_stream::impl {
+    handle<EVP_MD_CTX, EVP_MD_CTX_free> context{must(EVP_MD_CTX_new(), "EVP_MD_CTX_new")};
+};
+sha256_stream::sha256_stream() : impl_(std::make_unique<impl>()) {
+    error_queue const errors;
+    must(EVP_DigestInit_ex(impl_->context.get(), EVP_sha256(), nullptr) == 1, "EVP_DigestInit_ex");
+}
+sha256_stream::~sha256_stream() = default;
+void sha256_stream::add(std::string_view piece) {
+    error_queue const errors;
+    must(EVP_DigestUpdate(impl_->context.get(), piece.data(), piece.size()) == 1, "EVP_DigestUpdate");
+}
+std::string sha256_stream::finish() {
+    error_queue const errors;
+    std::string out(32, '\0');
+    unsigned size = 0;
+    must(EVP_DigestFinal_ex(impl_->context.get(), bytes(out), &size) == 1, "EVP_DigestFinal_ex");
+    return out;
+}
+
 std::string hmac_sha256(std::string_view key, std::string_view text) {
     error_queue const errors;
     if (key.empty()) key = "";  // a null pointer means "the key of last time" to OpenSSL

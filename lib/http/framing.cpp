@@ -7,6 +7,8 @@
 #include <charconv>
 #include <ctime>
 
+#include "core/http_content.hpp"
+
 namespace mdmd::http {
 namespace {
 
@@ -70,23 +72,12 @@ std::optional<std::string> host_of(std::string_view value) {
     return lower(host);
 }
 
-// "Sun, 06 Nov 1994 08:49:37 GMT": RFC 9110 section 5.6.7, whatever the locale.
-std::string http_date(std::time_t now) {
-    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::tm t{};
-    gmtime_r(&now, &t);
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[static_cast<std::size_t>(t.tm_wday)], t.tm_mday,
-        months[static_cast<std::size_t>(t.tm_mon)], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
-}
-
 std::string const& date_now() {
     thread_local std::time_t at = 0;
     thread_local std::string text;
     if (auto const now = std::time(nullptr); now != at || text.empty()) {
         at = now;
-        text = http_date(now);
+        text = http_date(from_ms(std::int64_t{now} * 1000));
     }
     return text;
 }
@@ -310,8 +301,10 @@ std::size_t request_reader::put_body(std::string_view input) {
 
 // --- answers
 
+bool has_content(int status, answer_form form) { return !form.head && status != 204 && status != 304; }
+
 std::optional<std::string> to_wire(response const& r, answer_form form) {
-    if (r.status < 200 || r.status > 599) return std::nullopt;
+    if (r.status < 200 || r.status > 599 || (r.file && (!r.file->file || !r.body.empty()))) return std::nullopt;
     auto out = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", r.status, reason_phrase(r.status), date_now());
     for (auto const& [name, value] : r.headers) {
         if (!is_token(name) || !is_field_value(value)) return std::nullopt;
@@ -320,13 +313,14 @@ std::optional<std::string> to_wire(response const& r, answer_form form) {
         if (!ours) out += fmt::format("{}: {}\r\n", name, value);
     }
     // RFC 9110 sections 8.6, 15.3.5, 15.4.5: 204 has neither length nor body, 304 no body
-    if (r.status != 204) out += fmt::format("Content-Length: {}\r\n", r.body.size());
+    auto const length = r.file ? r.file->length : r.body.size();
+    if (r.status != 204) out += fmt::format("Content-Length: {}\r\n", length);
     if (form.close)
         out += "Connection: close\r\n";
     else if (form.http_1_0)
         out += "Connection: keep-alive\r\n";
     out += "\r\n";
-    if (!form.head && r.status != 204 && r.status != 304) out += r.body;
+    if (has_content(r.status, form)) out += r.body;
     return out;
 }
 

@@ -89,14 +89,17 @@ private:
     chunk_decoder chunks_;
 };
 
-// An answer as it goes on the wire. Content-Length, Date and Connection are written here, whatever `r` has of them.
-// nullopt: its status or a field is not something that HTTP can carry (a line break in a value, say).
+// An answer as it goes on the wire, without what is in a file. Content-Length, Date and Connection are written here,
+// whatever `r` has of them. nullopt: its status or a field is not something that HTTP can carry (a line break in a
+// value, say), or it has both a body and a file.
 struct answer_form {
     bool head = false;      // the request was a HEAD: everything but the body
     bool close = false;     // this is the connection's last answer
     bool http_1_0 = false;  // the client must be told that the connection stays
 };
 std::optional<std::string> to_wire(response const& r, answer_form);
+// Whether content follows the header of an answer of that status.
+bool has_content(int status, answer_form);
 
 bool is_token(std::string_view);        // a method or a field name: RFC 9110 section 5.6.2
 bool is_field_value(std::string_view);  // no control characters but the tab

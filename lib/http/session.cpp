@@ -5,6 +5,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 
 #include "core/log.hpp"
 #include "core/random.hpp"
@@ -13,6 +14,7 @@ namespace mdmd::http {
 namespace {
 
 constexpr std::chrono::milliseconds linger{2'000};  // for the peer to read our last answer
+constexpr std::uint64_t piece_size = 128 * 1024;    // of a file: what a transfer holds in memory
 
 response only(int status) { return {.status = status, .headers = {}, .body = {}}; }
 
@@ -27,6 +29,21 @@ net::awaitable<std::optional<response>> run_handler(handler const& handle, reque
         log::error("request handler failed", {{"method", message.method}, {"path", message.path}});
     }
     co_return std::nullopt;
+}
+
+// The first bytes of `part`, up to piece_size, in the place of what `into` has. Runs on a worker: a disk may take its
+// time, and the I/O thread has other connections.
+net::awaitable<error_code> read_piece(file_part const& part, std::string& into) {
+    into.resize(std::min(part.length, piece_size));
+    for (std::size_t used = 0; used < into.size();) {
+        auto const n =
+            ::pread(part.file->get(), into.data() + used, into.size() - used, static_cast<off_t>(part.offset + used));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) co_return error_code(errno, boost::system::system_category());
+        if (n == 0) co_return net::error::eof;  // it has become shorter than was promised
+        used += static_cast<std::size_t>(n);
+    }
+    co_return error_code();
 }
 
 }  // namespace
@@ -150,7 +167,7 @@ net::awaitable<bool> session::answer(request_reader& reader) {
     if (reader.where() == request_reader::state::refused) {
         log_end("request refused", fmt::format("{}: {}", reader.status(), reader.reason()));
         auto const wire = to_wire(only(reader.status()), form);
-        static_cast<void>(co_await write_answer(wire.value(), form.close));
+        static_cast<void>(co_await write_answer(wire.value(), nullptr, form.close));
         co_return false;
     }
     auto& message = reader.message();
@@ -169,6 +186,7 @@ net::awaitable<bool> session::answer(request_reader& reader) {
 
     form.close = !reply || !reader.keep_alive() || around_.loop.stopping;
     auto wire = to_wire(reply ? *reply : only(500), form);
+    bool const sent_as_is = wire.has_value();
     if (!wire) {
         log::error("request handler's answer cannot be written", {{"request_id", id}, {"path", path}});
         form.close = true;
@@ -176,19 +194,40 @@ net::awaitable<bool> session::answer(request_reader& reader) {
     }
     // Over TLS nobody ends his side and goes on to read: whoever has hung up is not there for the answer.
     bool const gone = head && stream_->hung_up();
-    auto const e = co_await write_answer(wire.value(), form.close);
+    bool const from_file = reply && reply->file && sent_as_is && has_content(reply->status, form);
+    auto const e = co_await write_answer(wire.value(), from_file ? &*reply->file : nullptr, form.close);
     if (head && (gone || e) && e != net::error::operation_aborted) client_lost(std::move(*head), lost_stage::answering);
     co_return !e && !form.close;
 }
 
-net::awaitable<error_code> session::write_answer(std::string_view wire, bool close) {
+net::awaitable<error_code> session::write_answer(std::string_view wire, file_part const* file, bool close) {
     stream_->deadline(around_.limit.write);
-    auto const e = co_await stream_->write(wire);
+    auto e = co_await stream_->write(wire);
+    if (!e && file != nullptr) e = co_await write_file(*file);
     if (e)
         log_end("answer broken off", e.message());
     else if (close)
         co_await stream_->close_gently(linger);
     co_return e;
+}
+
+// Piece by piece; a peer that does not take one of them within the limit for an answer is cut off.
+net::awaitable<error_code> session::write_file(file_part const& whole) {
+    std::string piece;
+    for (auto left = whole; left.length > 0;) {
+        stream_->no_deadline();
+        auto const read_error = co_await net::co_spawn(around_.workers, read_piece(left, piece), net::use_awaitable);
+        if (read_error) {
+            // After a header that promised more, closing the connection is all that can be said.
+            log::error("a file could not be sent whole", {{"reason", read_error.message()}});
+            co_return read_error;
+        }
+        stream_->deadline(around_.limit.write);
+        if (auto const e = co_await stream_->write(piece); e) co_return e;
+        left.offset += piece.size();
+        left.length -= piece.size();
+    }
+    co_return error_code();
 }
 
 void session::client_lost(request head, lost_stage at) {

@@ -57,7 +57,8 @@ private:
     net::awaitable<bool> read_request(request_reader&);
     net::awaitable<bool> begin_body(request_reader&);
     net::awaitable<bool> answer(request_reader&);
-    net::awaitable<error_code> write_answer(std::string_view wire, bool close);
+    net::awaitable<error_code> write_answer(std::string_view wire, file_part const*, bool close);
+    net::awaitable<error_code> write_file(file_part const&);
     void check_site(request_reader&);
     void client_lost(request head, lost_stage);
     site const& here() const { return around_.here.sites[site_]; }

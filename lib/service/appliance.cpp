@@ -27,6 +27,7 @@ void appliance::reload(std::shared_ptr<configuration const> next, http::transpor
     keys.retry_now();
     token.reload();
     ends.ask_again();
+    push.reload();
     report.retry_now();
     ctx.db.write([&](store::connection& db) { store::retry_reports_now(db, ctx.time.now()); });
     report.judge_all();

@@ -12,7 +12,9 @@
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
 #include "service/management.hpp"
+#include "service/packages.hpp"
 #include "service/pins.hpp"
+#include "service/push.hpp"
 #include "service/reminders.hpp"
 #include "service/renewal.hpp"
 #include "service/reporter.hpp"
@@ -45,6 +47,8 @@ struct appliance {
     trace sessions{ctx};
     management manage{ctx, keys, sessions};
     reporter report{ctx, token};
+    service::packages packages{ctx};
+    service::push push{ctx};
     expiries ends{ctx, token};
     reminders remind{ctx, ends};
 

@@ -56,6 +56,8 @@ status_view status(appliance& a) {
     s.reminders = a.remind.list();
     s.store_healthy = a.ctx.db.healthy();
     s.maintenance = a.ctx.maintenance();
+    s.push = a.push.configured();
+    s.push_problem = a.push.problem();
     return s;
 }
 
@@ -64,6 +66,7 @@ std::string status_line(appliance& a) {
     std::vector<std::string> said;
     if (!s.store_healthy) said.emplace_back("the store cannot be written");
     if (!s.key.error.meaning.empty()) said.push_back("Entra: " + text_of(s.key));
+    if (!s.push_problem.empty()) said.push_back("devices cannot be woken: " + s.push_problem);
     if (s.maintenance) said.emplace_back("maintenance: no device enrolls");
     auto const now = a.ctx.time.now();
     for (auto const& r : s.reminders) said.push_back(notice_of(r.what, r.ends, now).message);

@@ -53,6 +53,8 @@ struct status_view {
     std::vector<store::reminder> reminders;
     bool store_healthy = true;
     bool maintenance = false;
+    bool push = false;         // devices can be woken: management.push
+    std::string push_problem;  // why they cannot; empty: nothing is known to be wrong
 };
 status_view status(appliance&);
 // The same in one line, for systemd: what is wrong first.

@@ -265,6 +265,32 @@ CREATE TABLE event (                    -- a failed enrollment; its enumerations
 );
 CREATE INDEX event_time ON event (at, id);
 
+CREATE TABLE app (                      -- an MSI package that a policy has for a device
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    product_code TEXT NOT NULL,         -- {GUID}, upper case
+    policy TEXT NOT NULL,               -- that has it
+    intent TEXT NOT NULL,               -- install, uninstall
+    job TEXT NOT NULL,                  -- what is to be installed, so that a change shows
+    version TEXT NOT NULL,              -- that is wanted; empty: any
+    state TEXT NOT NULL,                -- pending, sent, installing, installed, failed, removing, removed, not_applicable
+    status BIGINT NOT NULL,             -- the last SyncML status; 0: none
+    msi_status BIGINT NOT NULL,         -- the last Status of the installation, 10 to 70; 0: none
+    last_error TEXT NOT NULL,           -- LastError or the alert's, "0x80070643"
+    detail TEXT NOT NULL,               -- for the operator
+    installed_version TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    since BIGINT NOT NULL,              -- of the state
+    next_try BIGINT NOT NULL,           -- of a failed one, or when what is installed is looked at again
+    PRIMARY KEY (device_id, product_code)
+);
+
+CREATE TABLE push_channel (             -- where a device can be woken
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    uri TEXT NOT NULL,                  -- of Windows' push service; empty: none
+    status BIGINT NOT NULL,             -- Push/Status as the device said it last; -1: it did not
+    since BIGINT NOT NULL               -- when these were first heard
+);
+
 CREATE TABLE api_token (
     name TEXT PRIMARY KEY,
     role TEXT NOT NULL,                 -- reader, operator, admin
