@@ -113,6 +113,15 @@ json::object to_json(service::device_details const& d) {
             {"original_error", text(s.original_error)}, {"wanted", text(s.value)}, {"reported", text(s.reported)},
             {"note", text(s.note)}});
     all["settings"] = std::move(settings);
+    json::array apps;
+    for (auto const& a : d.apps)
+        apps.push_back({{"product_code", a.product_code}, {"policy", a.policy}, {"intent", a.intent},
+            {"version", text(a.version)}, {"state", a.state},
+            {"status", a.status ? json::value(a.status) : json::value(nullptr)},
+            {"msi_status", a.msi_status ? json::value(a.msi_status) : json::value(nullptr)},
+            {"last_error", text(a.last_error)}, {"detail", text(a.detail)},
+            {"installed_version", text(a.installed_version)}, {"attempts", a.attempts}, {"since", rfc3339(a.since)}});
+    all["apps"] = std::move(apps);
     all["report"] = report_json(d.report);
     json::array certificates;
     for (auto const& c : d.certificates)

@@ -72,23 +72,6 @@ struct compliance_rule {
     position uri_at;
 };
 
-enum class app_intent { install, uninstall };
-
-// An MSI package. Source: EnterpriseDesktopAppManagement CSP.
-struct app {
-    std::string product_code;  // "{GUID}", upper case
-    std::string url;           // https://…; empty: we serve `file`, or there is nothing to download
-    std::string file;          // "name.msi"
-    std::string sha256;        // 64 hexadecimal digits, lower case; may be empty where `url` is
-    std::string version;       // "1.2.3"; may be empty with uninstall
-    std::string upgrade_code;  // "{GUID}", upper case, or empty
-    std::string arguments;     // of msiexec
-    app_intent intent = app_intent::install;
-    std::chrono::minutes timeout{30};
-    int retries = 3;
-    int line = 0;
-};
-
 struct policy_file {
     std::string name;
     std::string file;

@@ -442,6 +442,8 @@ std::vector<omadm::wanted> take_alert(
     return t.ask(ask_error_text, "LastErrorDesc");
 }
 
+std::string app_node(std::string_view product_code) { return node_of(product_code, "DownloadInstall"); }
+
 std::string install_job(config::app const& a) {
     std::string hash;
     for (char const c : a.sha256) hash += c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c;

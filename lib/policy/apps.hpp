@@ -86,6 +86,8 @@ std::vector<omadm::wanted> take(desired_apps const&, app_map&, omadm::outcome co
 std::vector<omadm::wanted> take_alert(
     desired_apps const&, app_map&, std::string_view source, std::string_view data, time_point now);
 
+// The node whose Exec installs a product: what Windows' status page tracks.
+std::string app_node(std::string_view product_code);
 // The job that the Exec hands over: XML.
 std::string install_job(config::app const&);
 

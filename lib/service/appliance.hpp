@@ -44,11 +44,11 @@ struct appliance {
     compliance_page compliance{ctx};
     service::renewal renew{ctx};
     enrollment enroll{ctx, who, may, renew, trouble};
+    service::push push{ctx};
     trace sessions{ctx};
-    management manage{ctx, keys, sessions};
+    management manage{ctx, keys, push, sessions};
     reporter report{ctx, token};
     service::packages packages{ctx};
-    service::push push{ctx};
     expiries ends{ctx, token};
     reminders remind{ctx, ends};
 

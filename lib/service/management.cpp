@@ -220,11 +220,12 @@ management::conversation management::converse(
     bool const begins = before.dm.ended || before.dm.id != intake->next.id || before.dm.device_msg_id == 0;
     if (begins) before = {};
     auto const there = begins ? who_is_there(keys_, device, r, *intake) : before.there;
-    session_work work(config, device, who.certificate, now);
+    session_work work(config, push_, device, who.certificate, now);
     context_.db.read([&](store::connection& db) { work.load(db, there); });
     work.resume(before);
     work.take(*intake);
     if (begins && !intake->unenrolled && !intake->aborted) work.begin(last);
+    work.hear(*intake);
     if (begins)
         log::info("management session", {{"session", intake->next.id}, {"login_status", intake->next.login_status},
                                             {"user_id", there.user_id}, {"address", r.peer_address}});

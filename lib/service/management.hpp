@@ -6,6 +6,7 @@
 #include "core/http_message.hpp"
 #include "omadm/session.hpp"
 #include "service/context.hpp"
+#include "service/push.hpp"
 #include "service/session_state.hpp"
 #include "service/signing_keys.hpp"
 #include "service/trace.hpp"
@@ -18,7 +19,7 @@ namespace mdmd::service {
 
 class management {
 public:
-    management(context& c, signing_keys& k, trace& t) : context_(c), keys_(k), trace_(t) {}
+    management(context& c, signing_keys& k, push const& p, trace& t) : context_(c), keys_(k), push_(p), trace_(t) {}
 
     http::response session(http::request const&);  // POST /ManagementServer/MDM.svc
 
@@ -53,6 +54,7 @@ private:
 
     context& context_;
     signing_keys& keys_;
+    push const& push_;
     trace& trace_;
     std::array<std::mutex, 64> turns_;  // by device: its messages are taken one after the other
     std::mutex guessing_;

@@ -145,6 +145,7 @@ result<device_details> details(appliance& a, std::string_view id_or_name) {
         auto const last = store::find_session(db, id);
         return device_details{.summary = view_of(db, std::move(*device)),
             .settings = store::list_settings(db, id),
+            .apps = store::list_apps(db, id),
             .facts = store::list_facts(db, id),
             .certificates = store::list_certificates(db, id),
             .report = store::find_report(db, id),

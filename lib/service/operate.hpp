@@ -6,6 +6,7 @@
 
 #include "compliance/compliance.hpp"
 #include "service/appliance.hpp"
+#include "store/apps.hpp"
 #include "store/certificates.hpp"
 #include "store/commands.hpp"
 #include "store/compliance.hpp"
@@ -74,6 +75,7 @@ std::vector<device_view> devices(appliance&);
 struct device_details {
     device_view summary;
     std::vector<store::setting> settings;
+    std::vector<store::app> apps;
     std::vector<store::fact> facts;
     std::vector<store::certificate> certificates;
     std::optional<store::report> report;

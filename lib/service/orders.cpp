@@ -120,7 +120,7 @@ result<store::command> queue_for(
 void tell(appliance& a, store::command const& c) {
     log::info("command queued", {{"device_id", c.device_id}, {"command_id", c.id}, {"kind", c.kind}, {"verb", c.verb},
                                     {"uri", c.uri}});
-    static_cast<void>(a);
+    a.push.wake(c.device_id);
 }
 
 std::string_view kind_of_key(std::string_view key) { return key.substr(0, key.find(':')); }
@@ -219,7 +219,7 @@ result<std::vector<planned_command>> plan(appliance& a, std::string_view id_or_n
         if (!who) return who.error();
         there = {.user_id = *who, .upn = std::string(user.empty() ? device->upn : user), .active = true};
     }
-    session_work work(a.ctx.config(), *device, std::nullopt, a.ctx.time.now());
+    session_work work(a.ctx.config(), a.push, *device, std::nullopt, a.ctx.time.now());
     auto const last = a.ctx.db.read([&](store::connection& db) {
         work.load(db, there);
         return store::find_session(db, device->id);

@@ -1,9 +1,12 @@
 #include "service/session_work.hpp"
 
+#include <charconv>
+
 #include "catalogue/catalogue.hpp"
 #include "compliance/compliance.hpp"
 #include "core/log.hpp"
 #include "enroll/provisioning.hpp"
+#include "service/apps.hpp"
 #include "service/evaluation.hpp"
 #include "service/first_sync.hpp"
 #include "service/inventory.hpp"
@@ -23,6 +26,7 @@ constexpr std::int64_t most_commands = 512;       // looked at in one message
 constexpr std::string_view setting_prefix = "setting:";
 constexpr std::string_view command_prefix = "command:";
 constexpr std::string_view fact_prefix = "fact:";
+constexpr std::string_view push_prefix = "push:";
 
 std::optional<std::string_view> after(std::string_view prefix, std::string_view key) {
     return key.starts_with(prefix) ? std::optional(key.substr(prefix.size())) : std::nullopt;
@@ -74,10 +78,10 @@ std::pair<std::string, std::string_view> parts_of(std::string_view key) {
 
 }  // namespace
 
-session_work::session_work(std::shared_ptr<configuration const> config, store::device device,
+session_work::session_work(std::shared_ptr<configuration const> config, push const& wake, store::device device,
     std::optional<store::certificate> certificate, time_point now)
-    : config_(std::move(config)), device_(std::move(device)), certificate_(std::move(certificate)), now_(now),
-      first_sync_(device_.first_sync) {}
+    : config_(std::move(config)), push_(wake), device_(std::move(device)), certificate_(std::move(certificate)),
+      now_(now), first_sync_(device_.first_sync) {}
 
 session_work::stored_settings session_work::settings_from(std::vector<store::setting> rows) {
     stored_settings s{.before = {}, .now = records_from(rows)};
@@ -101,6 +105,13 @@ void session_work::load(store::connection& db, presence const& there) {
     enroller_groups_ = store::find_user_groups(db, device_.user_id);
     for (auto& f : store::list_facts(db, device_.id)) facts_before_[f.node] = std::move(f);
     facts_ = facts_before_;
+    apps_before_ = load_apps(db, device_.id);
+    apps_ = apps_before_;
+    std::vector<config::policy_file const*> for_it;
+    for (auto const& p : config_->policies)
+        if (!p.apps.empty() && has_apps_of(p)) for_it.push_back(&p);
+    wanted_apps_ = policy::wanted_apps(std::move(for_it));
+    channel_ = store::find_push_channel(db, device_.id);
     commands_ = store::open_commands(db, device_.id, there_.active ? there_.user_id : "", most_commands);
 }
 
@@ -135,12 +146,19 @@ policy::device_traits session_work::traits() const {
     return t;
 }
 
+// Of a policy that nobody can say fits, what it did stays.
+bool session_work::has_apps_of(config::policy_file const& p) const {
+    auto const fit = policy::device_fit(p, traits());
+    if (fit != policy::fit::undecided) return fit == policy::fit::yes;
+    return std::any_of(apps_.begin(), apps_.end(), [&](auto const& known) { return known.second.policy == p.name; });
+}
+
 void session_work::ask(std::string const& node) {
     if (asked_.insert(node).second) todo_.push_back(read_fact(node));
 }
 
 void session_work::write_round(policy::record_map const& records) {
-    for (auto& w : policy::first_round(records)) todo_.push_back(std::move(w));
+    add(policy::first_round(records));
 }
 
 void session_work::begin(std::optional<store::session> const& last) {
@@ -156,10 +174,16 @@ void session_work::begin(std::optional<store::session> const& last) {
     // A clock that was set back must not put it off.
     refreshing_ = asked_for || age >= config_->settings.management.refresh || age < std::chrono::milliseconds(0);
     plan_settings();
+    apps_ = policy::reconcile(wanted_apps_, std::move(apps_), now_);
     plan_first_sync();
     if (there_.device_scope) write_round(device_settings_.now);
     if (there_.active) write_round(user_settings_.now);
+    if (there_.device_scope) add(policy::first_round(wanted_apps_, apps_, now_));
     plan_reads();
+}
+
+void session_work::add(std::vector<omadm::wanted> more) {
+    for (auto& w : more) todo_.push_back(std::move(w));
 }
 
 void session_work::plan_settings() {
@@ -177,18 +201,20 @@ void session_work::plan_settings() {
 void session_work::plan_first_sync() {
     auto const& page = config_->settings.enrollment.status_page;
     bool const shown = page.on && device_.enrollment_type == "Device";
-    auto const begin = [&](first_sync::part part, policy::record_map const& records) {
-        for (auto& w : first_sync::begin(
-                 part, first_sync::of(records, {}), enroll::provider_id, page.timeout, page.for_users))
-            todo_.push_back(std::move(w));
+    auto const begin = [&](first_sync::part part, first_sync::expected const& e) {
+        add(first_sync::begin(part, e, enroll::provider_id, page.timeout, page.for_users));
     };
     if (first_sync_ == "owed") {
-        if (shown && there_.device_scope) begin(first_sync::part::device, device_settings_.now);
+        std::vector<std::string> packages;
+        for (auto const& [product, r] : apps_)
+            if (r.intent == config::app_intent::install) packages.push_back(policy::app_node(product));
+        if (shown && there_.device_scope)
+            begin(first_sync::part::device, first_sync::of(device_settings_.now, std::move(packages)));
         first_sync_ = shown ? "begun" : "done";
     }
     if (user_first_sync_ == "owed" && there_.by_token) {
         bool const user_part = shown && page.for_users && there_.active;
-        if (user_part) begin(first_sync::part::user, user_settings_.now);
+        if (user_part) begin(first_sync::part::user, first_sync::of(user_settings_.now, {}));
         user_first_sync_ = user_part ? "begun" : "done";
     }
 }
@@ -208,8 +234,9 @@ void session_work::plan_reads() {
     for (auto const& node : compliance::needed_facts(config_->policies, traits())) ask(node);
     if (refreshing_)
         for (auto const node : inventory::nodes()) ask(std::string(node));
-    // Who it is in Entra, and its name, are wanted until they are known.
+    // Who it is in Entra, and where it can be woken, are wanted until they are known.
     if (device_.entra_device_id.empty()) ask(std::string(inventory::entra_id));
+    if (refreshing_ || !channel_ || channel_->uri.empty()) add(push_.questions());
 }
 
 void session_work::learn(std::string const& node, int status, std::optional<std::string> value) {
@@ -241,6 +268,10 @@ void session_work::take(omadm::intake const& in) {
             take_setting(o);
         else if (auto const node = after(fact_prefix, o.key))
             take_fact(std::string(*node), o);
+        else if (after(policy::app_prefix, o.key))
+            add(policy::take(wanted_apps_, apps_, o, now_));
+        else if (after(push_prefix, o.key))
+            take_push(o);
         else if (auto again = first_sync::take(o))
             todo_.push_back(std::move(*again));
         if (failed(o.status) && o.sent.what != omadm::verb::get)
@@ -253,6 +284,27 @@ void session_work::take(omadm::intake const& in) {
         for (auto& w : policy::again(*records, rolled_back)) todo_.push_back(std::move(w));
     // What is sent together stands together.
     std::stable_sort(todo_.begin(), todo_.end(), [](auto const& a, auto const& b) { return a.atomic < b.atomic; });
+}
+
+void session_work::take_push(omadm::outcome const& o) {
+    if (auto follow_up = push_.take(o)) todo_.push_back(std::move(*follow_up));
+    if (o.sent.what != omadm::verb::get || o.status != 200 || !o.value) return;
+    if (o.sent.uri.ends_with("/Push/ChannelURI")) channel_uri_ = *o.value;
+    if (o.sent.uri.ends_with("/Push/Status")) {
+        int status = 0;
+        auto const text = trim(*o.value);
+        auto const [end, ec] = std::from_chars(text.data(), text.data() + text.size(), status);
+        if (ec == std::errc{} && end == text.data() + text.size()) channel_status_ = status;
+    }
+}
+
+void session_work::hear(omadm::intake const& in) {
+    for (auto const& a : in.alerts)
+        for (auto const& i : a.items)
+            if (iequals(i.type, policy::app_alert_type)) {
+                eventful_ = true;
+                add(policy::take_alert(wanted_apps_, apps_, i.source, i.data, now_));
+            }
 }
 
 void session_work::take_setting(omadm::outcome const& o) {
@@ -477,6 +529,8 @@ bool session_work::keep(store::connection& db, store::session const& next, omadm
     if (leaves || came_back_) keep_end(db, in);
     if (leaves) return true;
     keep_facts(db);
+    keep_apps(db, id, apps_before_, apps_);
+    if (channel_uri_ || channel_status_) push::take_channel(db, id, channel_uri_, channel_status_, now_);
     evaluate_device(db, *config_, id, now_);
     return true;
 }

@@ -7,20 +7,24 @@
 #include <vector>
 
 #include "omadm/session.hpp"
+#include "policy/apps.hpp"
 #include "policy/order.hpp"
 #include "policy/policy.hpp"
 #include "service/context.hpp"
+#include "service/push.hpp"
 #include "service/session_state.hpp"
 #include "store/certificates.hpp"
 #include "store/commands.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
+#include "store/push.hpp"
 
 namespace mdmd::service {
 
 class session_work {
 public:
-    session_work(std::shared_ptr<configuration const>, store::device, std::optional<store::certificate>, time_point now);
+    session_work(std::shared_ptr<configuration const>, push const&, store::device, std::optional<store::certificate>,
+        time_point now);
 
     // Reads what is known of the device, and of the user who is there.
     void load(store::connection&, presence const&);
@@ -28,8 +32,10 @@ public:
     void resume(session_state const&);
     // A session begins: what is owed of settings, first sign-in, apps and reads. `last`: the one before.
     void begin(std::optional<store::session> const& last);
-    // Takes in what a message says. Follow-ups go to what is to be sent.
+    // Takes in what a message says of the device and of what it was sent. Follow-ups go to what is to be sent.
     void take(omadm::intake const&);
+    // And what it tells by itself, once it is known what is wanted.
+    void hear(omadm::intake const&);
     // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read, so
     // that rules see what was just done. When nothing is left, what ends a first sign-in.
     std::vector<omadm::wanted> queue(omadm::intake const&);
@@ -56,7 +62,9 @@ private:
     policy::person person_of(std::string const& user_id, std::string const& upn) const;
     std::optional<std::string> value_of(std::string_view node) const;
     void learn(std::string const& node, int status, std::optional<std::string> value);
+    bool has_apps_of(config::policy_file const&) const;
     void ask(std::string const& node);
+    void add(std::vector<omadm::wanted>);
     void plan_settings();
     void plan_first_sync();
     void plan_reads();
@@ -64,6 +72,7 @@ private:
     policy::record_map& records_of(std::string_view node);
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);
+    void take_push(omadm::outcome const&);
     void take_command(std::string_view key, omadm::outcome const&);
     void finish(store::command&, std::string state, std::string detail);
     bool may_send(store::command const&) const;
@@ -73,6 +82,7 @@ private:
     void keep_users(store::connection&) const;
 
     std::shared_ptr<configuration const> config_;
+    push const& push_;
     store::device device_;
     std::optional<store::certificate> certificate_;
     time_point now_;
@@ -83,6 +93,11 @@ private:
 
     stored_settings device_settings_, user_settings_;
     fact_map facts_before_, facts_;
+    policy::app_map apps_before_, apps_;
+    policy::desired_apps wanted_apps_;
+    std::optional<store::push_channel> channel_;   // as it was known before
+    std::optional<std::string> channel_uri_;       // as the device tells it now
+    std::optional<int> channel_status_;
     std::optional<store::user_groups> enroller_groups_, user_groups_;
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
     std::vector<store::command> commands_;           // open ones, in order
