@@ -290,7 +290,7 @@ TEST_CASE("a target says all that may hold of a device and its user", "[config]"
         "  scope: user\n"
         "  groups: [BBBBBBBB-2222-3333-4444-555555555555, aaaaaaaa-2222-3333-4444-555555555555]\n"
         "  users: [Ann@Contoso.com, CCCCCCCC-2222-3333-4444-555555555555]\n"
-        "  device_names: [LAB-*, 'KIOSK-??']\n"
+        "  device_names: [LAB-*, 'KIOSK-?*']\n"
         "  min_os_version: 10.0.19045\n"
         "  max_os_version: 10.0.22631\n"
         "settings: [{uri: ./User/Vendor/MSFT/A, format: int, value: 1}]\n",
@@ -301,7 +301,7 @@ TEST_CASE("a target says all that may hold of a device and its user", "[config]"
     CHECK(t.groups ==
           std::vector<std::string>{"aaaaaaaa-2222-3333-4444-555555555555", "bbbbbbbb-2222-3333-4444-555555555555"});
     CHECK(t.users == std::vector<std::string>{"ann@contoso.com", "cccccccc-2222-3333-4444-555555555555"});
-    CHECK(t.device_names == std::vector<std::string>{"KIOSK-??", "LAB-*"});
+    CHECK(t.device_names == std::vector<std::string>{"KIOSK-?*", "LAB-*"});
     CHECK(t.min_os_version == os_version{{10, 0, 19045, 0}});
     CHECK(*t.max_os_version > os_version{{10, 0, 22631, 99999}});
     CHECK(*t.max_os_version < os_version{{10, 0, 22632, 0}});
