@@ -142,7 +142,8 @@ TEST_CASE_METHOD(listener_fixture, "what the listener refuses has Graph's error 
             auto const got = refused(path, status, {{"client-request-id", "mine"}});
             CHECK(got.status == status);
             CHECK(got.headers.get("Content-Type") == "application/json; charset=utf-8");
-            auto const& e = json::parse(got.body).at("error").as_object();
+            auto const body = json::parse(got.body);
+            auto const& e = body.at("error").as_object();
             CHECK(e.at("code") == json::value(code));
             CHECK_FALSE(e.at("message").as_string().empty());
             CHECK(e.at("innerError").at("request-id") == json::value(got.headers.get("request-id").value()));
