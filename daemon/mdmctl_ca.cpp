@@ -23,7 +23,8 @@ void print_authority(json::value const& v) {
         fmt::print("    {}, {}, {}, {}\n",
             g.at("current") == true ? "current"
             : g.at("valid") == true ? "trusted"
-                                    : "ended",
+            : g.at("ended") == true ? "ended"
+                                    : "not needed",
             show(g, "origin"), show(g, "key_type"),
             g.at("devices") == 1 ? std::string("1 device") : show(g, "devices") + " devices");
         fmt::print("    from {} to {}\n", show(g, "from"), show(g, "to"));

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "admin/listener.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/systemd.hpp"
@@ -88,7 +89,8 @@ public:
         : db_(store::sqlite_engine(config->settings.storage.path)),
           appliance_(db_, time_, config, daemon::way_out(config->settings, stopping_.get_token())),
           server_(std::max(1U, std::thread::hardware_concurrency()),
-              std::max(32U, 8 * std::thread::hardware_concurrency()), limits_for_this_process()) {
+              std::max(32U, 8 * std::thread::hardware_concurrency()) + service::passwords::most_waiting,
+              limits_for_this_process()) {
         auto const& s = config->settings;
         http::site public_site{
             s.server.public_url.host, http::make_tls(public_identity(s)).value(), daemon::public_routes(appliance_)};
@@ -105,7 +107,11 @@ public:
         }
         auto const admin_tls =
             s.admin.certificate_pem.empty() ? nullptr : http::make_tls(daemon::admin_identity(s)).value();
-        listen("admin", s.admin.listen, {{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_), true}});
+        http::site admin{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_), true};
+        admin.refused = [this](http::request const& head, int status, std::string_view why) {
+            return admin::refused_request(appliance_, head, status, why);
+        };
+        listen("admin", s.admin.listen, {std::move(admin)});
         server_.listen_unix(s.admin.socket, 0660,
             daemon::socket_routes(appliance_, {MDMD_VERSION, time_.now(), [] { ::kill(::getpid(), SIGHUP); }}));
         // Before a new authority issues its first certificate, the listeners know it.
@@ -188,6 +194,7 @@ public:
         stopping_.request_stop();  // the timers' calls to a server that does not answer
         for (auto* t : timers()) t->reset();
         appliance_.sessions.flush();
+        appliance_.trouble.flush();
     }
 
 private:

@@ -89,6 +89,74 @@ TEST_CASE_METHOD(listener_fixture, "a page of another origin changes nothing", "
     CHECK(from("GET", {{"Origin", "http://evil.test"}, {"Sec-Fetch-Site", "cross-site"}}) == 401);
 }
 
+TEST_CASE_METHOD(listener_fixture, "behind a proxy the listener has the name that clients know", "[admin][security]") {
+    auto const token = std::string(appliance->access.create("a", "admin", std::chrono::hours(1)).value().text.reveal());
+    auto const ask = [&](std::string method, std::string const& host, http::fields const& more) {
+        bool const reads = method == "GET";
+        auto r = to(host, std::move(method),
+            std::string("/v1.0/deviceManagement/troubleshootingEvents") + (reads ? "?$top=1" : ""));
+        r.headers.add("Authorization", "Bearer " + token);
+        r.headers.add("Content-Type", "application/json");
+        for (auto const& [name, value] : more) r.headers.add(name, value);
+        if (r.method == "POST") r.body = "{}";
+        return send(r);
+    };
+    http::fields const of_page{{"Origin", "https://admin.example"}, {"Sec-Fetch-Site", "same-origin"}};
+    CHECK(ask("GET", "admin.example", {}).status == 421);
+    CHECK(ask("POST", "127.0.0.1:8080", of_page).status == 403);
+
+    config.settings.admin.public_url = {"https://admin.example", "admin.example", 443};
+    reconfigure();
+    for (auto const* host : {"admin.example", "admin.example:443", "127.0.0.1:8080"}) {  // as the proxy passes it on
+        CAPTURE(host);
+        auto const made = ask("POST", host, of_page);
+        CHECK(made.status == 201);
+        CHECK_THAT(std::string(made.headers.get("Location").value_or("")),
+            Catch::StartsWith("https://admin.example/v1.0/deviceManagement/troubleshootingEvents/"));
+        CHECK(ask("POST", host, {}).status == 201);
+        auto const list = json::parse(ask("GET", host, {}).body);
+        CHECK_THAT(std::string(list.at("@odata.context").as_string()),
+            Catch::StartsWith("https://admin.example/v1.0/$metadata#"));
+        CHECK_THAT(std::string(list.at("@odata.nextLink").as_string()),
+            Catch::StartsWith("https://admin.example/v1.0/deviceManagement/troubleshootingEvents?"));
+        for (auto const* foreign : {"http://admin.example", "https://admin.example:8443", "https://evil.test", "null",
+                 "https://admin.example.evil.test"}) {
+            CAPTURE(foreign);
+            CHECK(ask("POST", host, {{"Origin", foreign}}).status == 403);
+        }
+        CHECK(ask("POST", host, {{"Sec-Fetch-Site", "cross-site"}}).status == 403);
+    }
+    CHECK(ask("POST", "127.0.0.1:8080", {{"Origin", "http://127.0.0.1:8080"}}).status == 201);  // past the proxy
+    CHECK(ask("GET", "evil.test", {{"X-Forwarded-Host", "admin.example"}}).status == 421);
+}
+
+TEST_CASE_METHOD(listener_fixture, "what the listener refuses has Graph's error object", "[admin]") {
+    auto const refused = [&](std::string const& path, int status, http::fields headers = {}) {
+        auto head = request("GET", path);
+        head.headers = std::move(headers);
+        return admin::refused_request(*appliance, head, status, "one short phrase");
+    };
+    for (auto const& [status, code] : std::vector<std::pair<int, std::string>>{{400, "invalidRequest"},
+             {413, "payloadTooLarge"}, {414, "invalidRequest"}, {417, "invalidRequest"}, {431, "invalidRequest"},
+             {500, "generalException"}, {501, "notSupported"}, {505, "notSupported"}}) {
+        CAPTURE(status);
+        for (auto const* path : {"/v1.0/deviceManagement/troubleshootingEvents", "/beta/x", "/v1", ""}) {
+            auto const got = refused(path, status, {{"client-request-id", "mine"}});
+            CHECK(got.status == status);
+            CHECK(got.headers.get("Content-Type") == "application/json; charset=utf-8");
+            auto const body = json::parse(got.body);
+            auto const& e = body.at("error").as_object();
+            CHECK(e.at("code") == json::value(code));
+            CHECK_FALSE(e.at("message").as_string().empty());
+            CHECK(e.at("innerError").at("request-id") == json::value(got.headers.get("request-id").value()));
+            CHECK(e.at("innerError").at("client-request-id") == "mine");
+        }
+        CHECK_THAT(refused("/healthz", status).body, !Catch::Contains("{") && Catch::EndsWith("\n"));
+    }
+    CHECK_THAT(refused("/v1.0/x", 413).body, Catch::Contains("one short phrase"));
+    CHECK_THAT(refused("/v1.0/x", 500).body, !Catch::Contains("one short phrase"));
+}
+
 TEST_CASE_METHOD(listener_fixture, "addresses in answers are those that the client used", "[admin]") {
     auto const token = std::string(appliance->access.create("a", "admin", std::chrono::hours(1)).value().text.reveal());
     auto const context = [&](std::string const& host) {

@@ -110,7 +110,7 @@ TEST_CASE("every setting is read", "[config]") {
     in.server_tls += "  listen: '[::]:443'\n  management_listen: 192.0.2.1:8443\n";
     in.rest =
         "admin:\n  socket: admin.sock\n  listen: '[::1]:0'\n  tls_certificate: tls/server.crt\n"
-        "  tls_key: tls/server.key\n"
+        "  tls_key: tls/server.key\n  public_url: https://Admin.contoso.com:443/\n"
         "storage:\n  path: db/mdmd.db\n"
         "terms:\n  required: false\n  redirect_schemes: [MS-appx-web, https]\n  directory: words\n  pin: personal\n"
         "enrollment:\n  enabled: false\n  personal_devices: block\n  min_os_version: 10.0.19045\n"
@@ -141,6 +141,7 @@ TEST_CASE("every setting is read", "[config]") {
     CHECK(s.server.listen.text() == "[::]:443");
     CHECK(s.admin.socket == in.files.path() / "admin.sock");
     CHECK(s.admin.listen.loopback());
+    CHECK(s.admin.public_url == url{"https://admin.contoso.com", "admin.contoso.com", 443});
     CHECK_FALSE(s.admin.key_pem.empty());
     CHECK(s.storage.path == in.files.path() / "db/mdmd.db");
     CHECK_FALSE(s.terms.required);
@@ -235,6 +236,11 @@ TEST_CASE("a value that does not fit is named with what was expected", "[config]
             "not loopback), got nothing"},
         {"admin", "listen: 0.0.0.0:443", "expected an address of its own, got that of server.listen"},
         {"admin", "listen: localhost:1", "got 'localhost:1'"},
+        {"admin", "public_url: http://admin.contoso.com",
+            "admin.public_url: expected an https URL of host and port such as https://mdm.contoso.com:8443, got "
+            "'http://admin.contoso.com'"},
+        {"admin", "public_url: https://admin.contoso.com/api", "got 'https://admin.contoso.com/api'"},
+        {"admin", "public_url: https://me:pass@admin.contoso.com", "got one with a user name in it"},
         {"admin", "tls_key: tls/server.key",
             "admin.tls_certificate: expected a certificate for admin.listen, got nothing"},
     }));

@@ -25,6 +25,7 @@ struct fixture {
     http::handler handle = [](http::request const& r) {
         return text(fmt::format("{} {} {} {}", r.method, r.path, r.query, r.body));
     };
+    http::refusal_writer refused{};
     bool chunked = false;
     std::unique_ptr<http::server> server{};
     std::uint16_t port = 0;
@@ -32,7 +33,9 @@ struct fixture {
     raw_peer connect() {
         if (!server) {
             server = std::make_unique<http::server>(2, 4, limit);
-            port = server->listen("127.0.0.1", 0, {plain(handle, chunked)});
+            auto site = plain(handle, chunked);
+            site.refused = refused;
+            port = server->listen("127.0.0.1", 0, {site});
             server->start();
         }
         return raw_peer(port);
@@ -184,6 +187,78 @@ TEST_CASE_METHOD(fixture, "chunked bodies are read where they are allowed", "[ht
     CHECK_THAT(ask("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
                    "2\r\nhi\r\nA\r\n0123456789\r\n0\r\n\r\n"),
         Catch::EndsWith("POST /  hi0123456789"));
+}
+
+TEST_CASE_METHOD(
+    fixture, "a site writes the answers to what the listener refuses, and knows what was read of it", "[http]") {
+    limit.header_bytes = 1000;
+    limit.body_bytes = 10;
+    limit.header_fields = 8;
+    chunked = true;
+    refused = [](http::request const& r, int status, std::string_view why) {
+        CHECK(is_guid(r.id));
+        CHECK(r.peer_address == "127.0.0.1");
+        CHECK(r.body.empty());
+        return http::response{.status = 200,
+            .headers = {{"Content-Type", "text/x"}},
+            .body =
+                fmt::format("<{}|{} {}|{}|{}>", status, r.method, r.path, r.headers.get("X-Id").value_or("-"), why)};
+    };
+    struct row {
+        std::string sent, status_line, body;
+    };
+    std::string const id = "Host: x\r\nX-Id: 7\r\n";
+    for (auto const& r : std::vector<row>{
+             {"POST /a?b HTTP/1.1\r\n" + id + "Content-Length: 11\r\n\r\n", "413 Payload Too Large",
+                 "<413|POST /a|7|body over 10 bytes>"},
+             {"POST /a HTTP/1.1\r\n" + id + "Transfer-Encoding: chunked\r\n\r\n6\r\n123456\r\n6\r\n",
+                 "413 Payload Too Large", "<413|POST /a|7|body over 10 bytes>"},
+             {"POST /a HTTP/1.1\r\n" + id + "Transfer-Encoding: chunked\r\n\r\nx", "400 Bad Request",
+                 "<400|POST /a|7|chunk without a size>"},
+             {"GET /" + std::string(1100, 'x'), "414 URI Too Long", "<414| |-|header over 1000 bytes>"},
+             {"GET / HTTP/1.1\r\nX: " + std::string(1100, 'x'), "431 Request Header Fields Too Large",
+                 "<431| |-|header over 1000 bytes>"},
+             {"nonsense\r\n\r\n", "400 Bad Request", ""},
+             {"GET /a HTTP/1.1\r\nX-Id: 7\r\n\r\n", "400 Bad Request", "<400|GET /a|7|0 Host fields>"},
+             {"BREW /a HTTP/1.1\r\nHost: x\r\n\r\n", "501 Not Implemented", "<501| |-|method>"},
+             {"GET /a HTTP/2.0\r\nHost: x\r\n\r\n", "505 HTTP Version Not Supported", "<505| |-|HTTP version>"},
+             {"POST /a HTTP/1.1\r\n" + id + "Expect: gold\r\nContent-Length: 1\r\n\r\n", "417 Expectation Failed",
+                 "<417|POST /a|7|Expect that is not 100-continue>"},
+         }) {
+        CAPTURE(r.sent.substr(0, 60));
+        auto const all = ask(r.sent);
+        CHECK_THAT(all, Catch::StartsWith("HTTP/1.1 " + r.status_line + "\r\n") &&
+                            Catch::Contains("\r\nContent-Type: text/x\r\n") &&
+                            Catch::Contains("\r\nConnection: close\r\n") && Catch::EndsWith(r.body));
+    }
+    auto const head = ask("HEAD /a HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n");
+    CHECK_THAT(head, Catch::StartsWith("HTTP/1.1 413 ") && Catch::EndsWith("\r\n\r\n"));
+}
+
+TEST_CASE_METHOD(
+    fixture, "a site writes the answers to its own failures too, and none of them can go wrong", "[http]") {
+    log::configure([](log::record const&) {});
+    auto const [text_of_it, expected] = GENERATE(table<std::string, std::string>({
+        {"good", "good"},
+        {"x\r\nSet-Cookie: y", ""},
+        {"throw", ""},
+    }));
+    bool const throws = GENERATE(true, false);
+    handle = [throws](http::request const&) -> http::response {
+        if (throws) throw std::runtime_error("disk on fire");
+        return http::response{.headers = {{"A b", ""}}};
+    };
+    refused = [how = text_of_it](http::request const& r, int status, std::string_view) {
+        CHECK(status == 500);
+        CHECK(r.path == "/a");
+        if (how == "throw") throw std::runtime_error("again");
+        return http::response{.headers = {{"X", how}}, .body = how};
+    };
+    auto const all = ask(last_get);
+    server.reset();
+    log::configure(log::to_text);
+    CHECK_THAT(all, Catch::StartsWith("HTTP/1.1 500 ") && Catch::EndsWith("\r\n\r\n" + expected) &&
+                        !Catch::Contains("Set-Cookie") && !Catch::Contains("fire"));
 }
 
 TEST_CASE_METHOD(fixture, "a sender that is too slow is cut off, however steadily it drips", "[http]") {

@@ -25,6 +25,15 @@ struct brought {
         s.authority.key_pem = made.issuing_key.to_pem();
     }
 };
+// The issuing certificate once more: another serial number and other days, signed by the same root.
+crypto::certificate certified_anew(new_authority const& a, time_point now) {
+    x509_handle const x(must(X509_dup(a.issuing.get().x509.get()), "X509_dup"));
+    must(ASN1_INTEGER_set(X509_get_serialNumber(x.get()), 4711) == 1, "ASN1_INTEGER_set");
+    must(ASN1_TIME_set(X509_getm_notBefore(x.get()), to_ms(now) / 1000) != nullptr, "ASN1_TIME_set");
+    must(ASN1_TIME_set(X509_getm_notAfter(x.get()), to_ms(a.root.not_after()) / 1000) != nullptr, "ASN1_TIME_set");
+    must(X509_sign(x.get(), raw(a.root_key), EVP_sha256()) > 0, "X509_sign");
+    return certificate::from_der(to_der(x.get(), i2d_X509, "i2d_X509")).value();
+}
 brought bring(time_point now) { return {make_authority("Example", now, key_kind::p256)}; }
 
 struct authority_fixture {
@@ -179,14 +188,121 @@ TEST_CASE_METHOD(authority_fixture, "nobody else's certificate is the authority'
     CHECK(a->check(issue(*a), now));
 }
 
-TEST_CASE_METHOD(authority_fixture, "no more rollovers than handshakes can carry the names of", "[service]") {
+TEST_CASE_METHOD(authority_fixture, "of generations that devices need, no more than handshakes can carry the names of",
+    "[service]") {
+    bool const external = GENERATE(false, true);
+    CAPTURE(external);
     auto const a = start();
-    int done = 0;
-    while (done < 100 && a->rollover()) ++done;
-    CHECK(done == 15);
-    CHECK(a->rollover().error().code == errc::conflict);
-    CHECK_THAT(a->rollover().error().detail, Catch::Contains("mdmctl ca show"));
-    CHECK(told(*start()).substr(0, 20) == "own current valid 0;");
+    std::vector<crypto::certificate> devices;
+    auto const device_of_this = [&] {
+        devices.push_back(issue(*a));
+        keep(devices.back(), fmt::format("device{}", devices.size()));
+    };
+    auto const next = [&]() -> result<void> {
+        if (!external) {
+            auto const got = a->rollover();
+            return got ? result<void>() : got.error();
+        }
+        auto other = settings;
+        bring(time.now()).use(other);
+        auto got = a->adopt(other);
+        if (got) settings = other;
+        return got;
+    };
+    device_of_this();
+    for (int i = 1; i < 16; ++i) {
+        REQUIRE(next());
+        device_of_this();
+    }
+    auto const before = a->current().issuing.fingerprint();
+    auto const names = certificates_in(a->client_authorities_pem());
+    auto const refused = next();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::conflict);
+    CHECK_THAT(refused.error().detail, Catch::Contains("mdmctl ca show") && Catch::Contains("at most 16"));
+    CHECK(a->current().issuing.fingerprint() == before);
+    CHECK(stored().size() == (external ? 2 + 15 * 2 : 1 + 16));
+    if (external) {
+        CHECK_THAT(refused.error().detail, Catch::StartsWith("authority.certificate_file: "));
+        auto other = settings;
+        bring(time.now()).use(other);
+        CHECK_THROWS_WITH(service::device_authority(db, time, other),
+            Catch::StartsWith("authority.certificate_file: ") && Catch::Contains("at most 16"));
+    }
+
+    // A device that leaves, and one whose certificate ends, make room, the oldest first.
+    db.write([](store::connection& c) { store::set_device_state(c, "device3", "unenrolled"); });
+    db.write([](store::connection& c) { store::set_device_state(c, "device5", "unenrolled"); });
+    REQUIRE(next());
+    device_of_this();
+    CHECK(certificates_in(a->client_authorities_pem()) == names);
+    CHECK_FALSE(a->check(devices[2], time.now()));
+    for (std::size_t i = 0; i < devices.size(); ++i)
+        if (i != 2) CHECK(a->check(devices[i], time.now()));
+    auto const again = start();
+    CHECK(told(*again) == told(*a));
+    CHECK(again->client_authorities_pem() == a->client_authorities_pem());
+    CHECK(a->list().at(14).valid == false);
+    CHECK(a->list().at(14).ended == false);
+    REQUIRE(next());  // in place of the fifth's
+    device_of_this();
+    CHECK_FALSE(next());
+}
+
+TEST_CASE_METHOD(
+    authority_fixture, "what no device needs makes room, but not what issued until a moment ago", "[service]") {
+    auto const a = start();
+    auto const first = issue(*a);
+    keep(first, "first");
+    for (int i = 0; i < 40; ++i) {
+        auto const on_its_way = issue(*a);  // its write comes when the next one issues already
+        REQUIRE(a->rollover());
+        CHECK(a->check(on_its_way, time.now()));
+        CHECK(a->check(first, time.now()));
+        CHECK(certificates_in(a->client_authorities_pem()) <= 1 + 16);
+    }
+    auto const all = a->list();
+    CHECK(std::count_if(all.begin(), all.end(), [](auto const& g) { return g.valid; }) == 16);
+}
+
+TEST_CASE_METHOD(authority_fixture,
+    "an authority from files that is certified anew for its key vouches for what was issued before", "[service]") {
+    auto const theirs = bring(time.now());
+    theirs.use(settings);
+    auto a = start();
+    auto const before = issue(*a);
+    keep(before, "before");
+    time.advance(30 * day);
+    auto const anew = certified_anew(theirs.made, time.now());
+    REQUIRE(anew.fingerprint() != theirs.made.issuing.fingerprint());
+    settings.authority.certificate_pem = anew.pem() + theirs.made.root.pem();
+    REQUIRE_FALSE(service::check_authority_files(settings, time.now()));
+    REQUIRE(a->adopt(settings));
+    for (bool const restarted : {false, true}) {
+        CAPTURE(restarted);
+        if (restarted) a = start();
+        CHECK(a->current().issuing.fingerprint() == anew.fingerprint());
+        CHECK(a->check(before, time.now()));
+        CHECK(crypto::check_device_certificate(theirs.made.root, anew, before, time.now()));
+        CHECK(a->issuer_of(before)->issuing.fingerprint() == anew.fingerprint());  // the chain that is good for longer
+        CHECK(certificates_in(a->client_authorities_pem()) == 2);
+        auto const made = a->issue(csr(), {.common_name = "device", .upn = {}, .validity = 365 * day}, time.now());
+        CHECK(made.issuing.fingerprint() == anew.fingerprint());
+        CHECK(crypto::check_device_certificate(made.root, anew, made.device, time.now()));
+        CHECK(a->check(made.device, time.now()));
+        CHECK(a->issuer_of(made.device)->issuing.fingerprint() == anew.fingerprint());
+    }
+    // Of one key the newest is enough: what it was certified by before makes room.
+    keep(issue(*a), "after");
+    for (int i = 0; i < 15; ++i) {
+        auto other = settings;
+        bring(time.now()).use(other);
+        REQUIRE(a->adopt(other));
+        keep(issue(*a), fmt::format("device{}", i));
+    }
+    CHECK(certificates_in(a->client_authorities_pem()) == 16);
+    CHECK(a->check(before, time.now()));
+    CHECK_THAT(a->client_authorities_pem(), Catch::Contains(anew.pem()) && !Catch::Contains(theirs.made.issuing.pem()));
 }
 
 TEST_CASE_METHOD(authority_fixture, "a root that has ended signs no new intermediate", "[service]") {

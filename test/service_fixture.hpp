@@ -11,6 +11,7 @@
 #include "core/random.hpp"
 #include "service/appliance.hpp"
 #include "service/operate.hpp"
+#include "test/breakable_store.hpp"
 #include "test/support.hpp"
 
 template <class T> struct Catch::StringMaker<boost::system::result<T, mdmd::service::failure>> {
@@ -195,7 +196,8 @@ struct appliance_fixture {
     scratch folder;
     manual_clock time{from_ms(1'800'000'000'000)};
     std::shared_ptr<fake_tenant> tenant = std::make_shared<fake_tenant>();
-    store::database db{store::sqlite_engine(folder.path() / "mdmd.db")};
+    std::shared_ptr<std::atomic<bool>> store_is_broken = std::make_shared<std::atomic<bool>>(false);  // nothing commits
+    store::database db{std::make_unique<breakable_engine>(folder.path() / "mdmd.db", store_is_broken)};
     service::configuration config = default_configuration();
     std::unique_ptr<service::appliance> appliance = start();
 
@@ -315,6 +317,14 @@ struct appliance_fixture {
     }
     http::response enroll(enrollment const& e) {
         return appliance->enroll.enroll(request("POST", "/EnrollmentServer/Enrollment.svc", rst(e)));
+    }
+    // GetPolicies with a token of Entra's.
+    http::response policies(std::string const& token) {
+        constexpr auto wsse = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+        return appliance->enroll.policies(request("POST", "/EnrollmentServer/Policy.svc",
+            fmt::format(
+                R"(<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:wsse="{0}"><s:Header><a:Action s:mustUnderstand="1">http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy/IPolicy/GetPolicies</a:Action><a:MessageID>urn:uuid:72048B64-0F19-448F-8C2E-B4C661860AA0</a:MessageID><wsse:Security s:mustUnderstand="1"><wsse:BinarySecurityToken ValueType="urn:ietf:params:oauth:token-type:jwt" EncodingType="{0}#base64binary">{1}</wsse:BinarySecurityToken></wsse:Security></s:Header><s:Body><GetPolicies xmlns="http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy"><client/><requestFilter/></GetPolicies></s:Body></s:Envelope>)",
+                wsse, base64(token))));
     }
     json::object device_claims(char const* device = entra_device) { return {{"deviceid", device}}; }
     std::string device_token(char const* device = entra_device) {

@@ -1,6 +1,7 @@
 #include "service/passwords.hpp"
 
 #include <crypt.h>
+#include <atomic>
 #include <latch>
 #include <thread>
 
@@ -163,8 +164,9 @@ TEST_CASE_METHOD(passwords_fixture, "of many guesses at once no more are made th
 
 TEST_CASE_METHOD(passwords_fixture, "strangers do not hold all workers: too many at once are turned away at once",
     "[service][passwords][security]") {
-    users({{"alice", bcrypt("right", "11")}});
-    auto const many = static_cast<int>(std::max(1U, std::thread::hardware_concurrency())) + 24 + 8;
+    users({{"alice", bcrypt("right", "09")}});
+    service::passwords one_at_a_time(appliance->ctx, 1);
+    constexpr int many = 1 + service::passwords::most_waiting + 8;
     std::atomic<int> busy = 0;
     std::latch start(many);
     {
@@ -173,14 +175,83 @@ TEST_CASE_METHOD(passwords_fixture, "strangers do not hold all workers: too many
             strangers.emplace_back([&, i] {
                 start.arrive_and_wait();
                 auto const began = std::chrono::steady_clock::now();
+                auto const got = one_at_a_time.check("alice", secret("guess"), fmt::format("198.51.100.{}", i));
                 // Not those that waited in vain.
-                if (check("alice", "guess", fmt::format("198.51.100.{}", i)) == "busy" &&
-                    std::chrono::steady_clock::now() - began < 15s)
+                if (!got && got.error().code == errc::unavailable && std::chrono::steady_clock::now() - began < 25s)
                     ++busy;
             });
     }
     CHECK(busy >= 1);
     CHECK(check("alice", "right") == "ok alice");
+}
+
+TEST_CASE_METHOD(
+    passwords_fixture, "right passwords use up no tries, however many are computed at once", "[service][passwords]") {
+    constexpr int many = 60;
+    std::vector<config::local_user> them{{"alice", bcrypt("right", "08")}};
+    for (int i = 0; i < many; ++i) them.push_back({fmt::format("user{}", i), bcrypt("right", "08")});
+    users(std::move(them));
+    service::passwords of_many_cores(appliance->ctx, many);
+    auto const ask = [&](std::string const& user, std::string const& password, std::string const& address) {
+        auto const got = of_many_cores.check(user, secret(password), address);
+        return got ? "ok" : got.error().detail;
+    };
+    for (int i = 0; i < 9; ++i) CHECK_THAT(ask("alice", "guess", "192.0.2.1"), Catch::Contains("wrong"));
+    bool const one_user = GENERATE(true, false);
+    CAPTURE(one_user);
+    std::vector<std::string> answers(many);
+    std::latch start(many);
+    {
+        std::vector<std::jthread> all_at_once;
+        for (std::size_t i = 0; i < many; ++i)
+            all_at_once.emplace_back([&, i] {
+                start.arrive_and_wait();
+                answers[i] = ask(one_user ? "alice" : fmt::format("user{}", i), "right", "192.0.2.1");
+            });
+    }
+    CHECK(answers == std::vector<std::string>(many, "ok"));
+}
+
+TEST_CASE_METHOD(passwords_fixture,
+    "among right passwords at once no more wrong ones are made than one after the other",
+    "[service][passwords][security]") {
+    constexpr int many = 60;
+    users({{"alice", bcrypt("right", "06")}});
+    service::passwords of_many_cores(appliance->ctx, many);
+    std::atomic<int> wrong = 0, in = 0, locked = 0;
+    std::latch start(many);
+    {
+        std::vector<std::jthread> guessers;
+        for (int i = 0; i < many; ++i)
+            guessers.emplace_back([&, i] {
+                start.arrive_and_wait();
+                auto const got = of_many_cores.check("alice", secret(fmt::format("guess{}", i)), "192.0.2.1");
+                ++(got ? in : got.error().code == errc::unauthenticated ? wrong : locked);
+            });
+    }
+    CHECK(in == 0);
+    CHECK(wrong == 10);
+    CHECK(locked == many - 10);
+}
+
+TEST_CASE_METHOD(passwords_fixture, "a hundred users at once, each with a hash of htpasswd's cost, all come in",
+    "[service][passwords]") {
+    constexpr std::size_t many = 100;
+    auto const hash = bcrypt("right", "10");
+    std::vector<config::local_user> them;
+    for (std::size_t i = 0; i < many; ++i) them.push_back({fmt::format("user{}", i), hash});
+    users(std::move(them));
+    std::vector<std::string> answers(many);
+    std::latch start(many);
+    {
+        std::vector<std::jthread> all_at_once;
+        for (std::size_t i = 0; i < many; ++i)
+            all_at_once.emplace_back([&, i] {
+                start.arrive_and_wait();
+                answers[i] = check(fmt::format("user{}", i), "right", "192.0.2.1");
+            });
+    }
+    for (std::size_t i = 0; i < many; ++i) CHECK(answers[i] == fmt::format("ok user{}", i));
 }
 
 TEST_CASE("what is counted stays bounded, and those who tried most are remembered", "[service][passwords][security]") {

@@ -408,3 +408,48 @@ TEST_CASE_METHOD(
         CHECK((page.find("dir=\"rtl\"") != std::string::npos) == (std::string(language) == "ar"));
     }
 }
+
+TEST_CASE_METHOD(
+    sign_in_fixture, "while Entra does not answer nobody is locked out of the sign-in page", "[service][sign-in]") {
+    struct outage {
+        char const* what;
+        std::function<void(sign_in_fixture&)> begin, end;
+    };
+    auto const o = GENERATE(values<outage>({
+        {"nobody is there", [](auto& f) { f.tenant->away = true; }, [](auto& f) { f.tenant->away = false; }},
+        {"503",
+            [](auto& f) {
+                f.answer = http::response{503, {}, ""};
+            },
+            [](auto& f) { f.answer.reset(); }},
+        {"429",
+            [](auto& f) {
+                f.answer = http::response{429, {}, ""};
+            },
+            [](auto& f) { f.answer.reset(); }},
+        {"the application's key is refused",
+            [](auto& f) {
+                f.answer = http::response{401, {}, R"({"error":"invalid_client","error_codes":[7000222]})"};
+            },
+            [](auto& f) { f.answer.reset(); }},
+    }));
+    CAPTURE(o.what);
+    sign_in("good0");  // Entra's signing keys are known
+    o.begin(*this);
+    for (int i = 0; i < 50; ++i) {
+        REQUIRE(begin().status == 302);
+        CHECK(token_of(finish(back(fmt::format("good-{}", i)))).empty());
+    }
+    CHECK_THAT(last_event().reason.value_or(""), !Catch::Contains("too many wrong codes"));
+    o.end(*this);
+    CHECK_FALSE(sign_in("good-after").empty());
+    // Codes that Entra does not take are counted all the same.
+    for (int i = 0; i < 20; ++i) {
+        REQUIRE(begin().status == 302);
+        CHECK(token_of(finish(back("bad"))).empty());
+    }
+    time.advance(11s);  // an address has room for some events in ten seconds
+    REQUIRE(begin().status == 302);
+    CHECK(token_of(finish(back("good-late"))).empty());
+    CHECK_THAT(last_event().reason.value_or(""), Catch::Contains("too many wrong codes"));
+}

@@ -94,6 +94,45 @@ TEST_CASE_METHOD(
     CHECK(summaries() == std::vector{std::string("badRequest ") + user_id + " windowsAzureADJoin"});
 }
 
+TEST_CASE_METHOD(trouble_fixture,
+    "a refusal behind accepted Terms of Use is one event of their flow, whichever message is refused",
+    "[service][events]") {
+    accept_terms(true);
+    auto const now = to_ms(time.now()) / 1000;
+    auto const [claims, category] = GENERATE_COPY(table<json::object, std::string>({
+        {{{"exp", now - 3600}, {"nbf", now - 7200}}, "authentication"},
+        {{{"scp", "something_else"}}, "authorization"},
+    }));
+    bool const at_policies = GENERATE(true, false);
+    auto const token = tenant->token(time.now(), claims);
+    auto const answer = at_policies ? policies(token) : enroll({.blob = "", .token = token});
+    CHECK(answer.status == 500);
+    CHECK_THAT(answer.body, Catch::Contains(flow));
+    after(2h);
+    REQUIRE(events().size() == 1);
+    auto const e = events().at(0);
+    CHECK(e.category == category);
+    CHECK(e.correlation_id == flow);
+    CHECK(e.user_id == user_id);
+    CHECK(e.enrollment_type == "windowsAzureADJoin");
+}
+
+TEST_CASE_METHOD(trouble_fixture, "a token that Entra did not sign ends nobody's attempt, nor does another user's",
+    "[service][security]") {
+    accept_terms(true);
+    auto const now = to_ms(time.now()) / 1000;
+    json::object claims{{"exp", now - 3600}, {"nbf", now - 7200}};
+    bool const forged = GENERATE(true, false);
+    if (!forged) claims["oid"] = "0d000000-0000-0000-0000-000000000002";
+    auto token = tenant->token(time.now(), claims);
+    if (forged) token = token.substr(0, token.rfind('.') + 1) + base64url(std::string(256, 'x'));
+    CHECK(policies(token).status == 500);
+    after(2h);
+    auto const all = summaries();
+    CHECK(all.size() == 2);
+    CHECK(std::count(all.begin(), all.end(), abandoned) == 1);
+}
+
 TEST_CASE_METHOD(trouble_fixture, "silence outlives a restart", "[service][events]") {
     open_terms(true, tenant->token(time.now()));
     appliance = start();
@@ -246,6 +285,87 @@ TEST_CASE_METHOD(trouble_fixture, "many strangers at one address leave room for 
     CHECK(events().size() == 21);
     for (int i = 0; i < 120; ++i) enroll({.blob = "", .token = device_token()});
     CHECK(events().size() == 121);
+}
+
+TEST_CASE_METHOD(
+    trouble_fixture, "a store that does not write is no bare 500 at the Terms of Use", "[service][events]") {
+    auto const page = open_terms(true, tenant->token(time.now()));
+    *store_is_broken = true;
+    auto const answered = answer_terms(page.body, "accept");
+    CHECK(answered.status == 302);
+    CHECK_THAT(std::string(answered.headers.get("Location").value_or("")),
+        Catch::StartsWith("ms-appx-web://app/ToUResponse?") && Catch::Contains("error=server_error"));
+    // To be read is all there is to the page: it needs no write.
+    auto const shown = open_terms(true, tenant->token(time.now()));
+    CHECK(shown.status == 200);
+    CHECK_THAT(shown.body, Catch::Contains("name=\"state\""));
+    *store_is_broken = false;
+    appliance->trouble.tick();
+    REQUIRE(events().size() == 1);
+    CHECK(events().at(0).category == "unknown");
+    CHECK_THAT(events().at(0).reason.value_or(""), Catch::Contains("the consent could not be kept"));
+    CHECK(answer_terms(shown.body, "accept").status == 302);
+    CHECK(enroll({.blob = accept_terms(true), .token = device_token()}).status == 200);
+}
+
+TEST_CASE_METHOD(trouble_fixture, "events wait for the store to work again, and end their attempts then, once",
+    "[service][events]") {
+    auto const blob = accept_terms(true);
+    *store_is_broken = true;
+    auto const answer = enroll({.blob = blob, .token = device_token()});
+    CHECK(answer.status == 500);
+    CHECK_THAT(answer.body, Catch::Contains(">s:EnrollmentServer<"));
+    appliance->trouble.lost(request("POST", "/EnrollmentServer/Policy.svc"), false);
+    CHECK(events().empty());
+    CHECK_NOTHROW(appliance->trouble.flush());  // still nothing, and nothing is forgotten
+    CHECK(events().empty());
+    *store_is_broken = false;
+    bool const at_the_end = GENERATE(true, false);
+    if (at_the_end)
+        appliance->trouble.flush();
+    else
+        appliance->trouble.tick();
+    auto all = summaries();
+    std::sort(all.begin(), all.end());
+    CHECK(all == std::vector<std::string>{
+                     "clientDisconnected - unknown", std::string("unknown ") + user_id + " windowsAzureADJoin"});
+    after(2h);  // no abandonment of what has failed
+    appliance->trouble.flush();
+    CHECK(events().size() == 2);
+}
+
+TEST_CASE_METHOD(
+    trouble_fixture, "a lost client's event tells whose enrollment it was, and is its only one", "[service][events]") {
+    accept_terms(true);
+    auto const lost = [&](std::string const& id) {
+        auto head = request("POST", "/EnrollmentServer/Enrollment.svc?client-request-id=" + id);
+        head.peer_address = "192.0.2.7";
+        appliance->trouble.lost(head, false);
+    };
+    lost(flow);
+    REQUIRE(summaries() == std::vector{disconnected});
+    auto const e = events().at(0);
+    CHECK(e.correlation_id == flow);
+    CHECK_THAT(e.additional_information, Catch::Contains("user@contoso.com") && Catch::Contains("192.0.2.7"));
+    after(2h);
+    CHECK(events().size() == 1);
+
+    // One that came as far as its certificate.
+    enroll_one();
+    lost(flow);
+    auto const issued = events().at(0);
+    CHECK(issued.managed_device_id == service::devices(*appliance).at(0).device.id);
+    CHECK(issued.entra_device_id == entra_device);
+    CHECK(issued.os_version == "10.0.22631.3447");
+    // Of a flow that nobody knows, and of one id that two users have, nobody is named.
+    time.advance(1s);
+    lost(new_guid());
+    CHECK_FALSE(events().at(0).user_id);
+    open_terms(true, tenant->token(time.now()));
+    open_terms(true, tenant->token(time.now(), {{"oid", "0d000000-0000-0000-0000-000000000002"}}));
+    time.advance(1s);
+    lost(flow);
+    CHECK_FALSE(events().at(0).user_id);
 }
 
 TEST_CASE_METHOD(trouble_fixture, "a client that is gone in mid-request is on record", "[service][events]") {

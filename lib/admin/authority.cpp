@@ -19,6 +19,7 @@ json::object authority_as_json(service::appliance& a) {
         auto o = to_json(g.what.issuing);
         o["current"] = g.current;
         o["valid"] = g.valid;
+        o["ended"] = g.ended;
         o["origin"] = g.what.own ? "own" : "external";
         o["created"] = rfc3339(g.what.created);
         o["devices"] = g.devices;

@@ -52,12 +52,12 @@ http::response refuse(
 }
 
 // Browsers say where a request that may change something comes from. Programs say nothing.
-bool is_of_another_page(http::request const& r, std::string const& origin) {
+bool is_of_another_page(http::request const& r, std::initializer_list<std::string_view> ours) {
     if (r.method == "GET" || r.method == "HEAD" || r.method == "OPTIONS") return false;
     if (auto const site = r.headers.get("Sec-Fetch-Site"); site && *site != "same-origin" && *site != "none")
         return true;
     auto const from = r.headers.get("Origin");
-    return from && !iequals(*from, origin);
+    return from && std::none_of(ours.begin(), ours.end(), [&](auto const& one) { return iequals(*from, one); });
 }
 
 }  // namespace
@@ -65,7 +65,9 @@ bool is_of_another_page(http::request const& r, std::string const& origin) {
 bool is_our_host(config::settings const& s, std::string_view host) {
     auto const name = without_port(host);
     if (name.empty()) return false;
-    if (name == "localhost" || name == s.server.public_url.host || name == s.server.management_url.host) return true;
+    if (name == "localhost" || name == s.server.public_url.host || name == s.server.management_url.host ||
+        name == s.admin.public_url.host)
+        return true;
     auto const address = address_bytes(name);
     if (!address.empty()) {
         auto const own = address_bytes(s.admin.listen.address);
@@ -85,11 +87,28 @@ http::response serve_listener(service::appliance& a, http::handler const& others
     if (!is_our_host(s, host))
         return refuse(a, r, 421, "invalidRequest",
             "The Host of this request is no name of this listener. Use its address, localhost, the host of "
-            "server.public_url, or a name in admin.tls_certificate.");
-    auto const origin = fmt::format("{}://{}", s.admin.certificate_pem.empty() ? "http" : "https", host);
-    if (is_of_another_page(r, origin))
+            "server.public_url or admin.public_url, or a name in admin.tls_certificate.");
+    auto const direct = fmt::format("{}://{}", s.admin.certificate_pem.empty() ? "http" : "https", host);
+    auto const& origin = s.admin.public_url.text.empty() ? direct : s.admin.public_url.text;
+    if (is_of_another_page(r, {direct, origin}))
         return refuse(a, r, 403, "accessDenied", "Pages of other origins may not change anything here.");
     return is_graph_path(r.path) ? serve_graph(a, origin, r) : others(r);
+}
+
+http::response refused_request(service::appliance& a, http::request const& head, int status, std::string_view why) {
+    auto const text = status >= 500 && status != 501 && status != 505
+                          ? std::string("Something went wrong here. The log names the cause under this request-id.")
+                          : fmt::format("The request was refused: {}.", why);
+    if (!head.path.empty() && !is_graph_path(head.path)) return plain(status, text);
+    auto const code = [&]() -> std::string_view {
+        switch (status) {
+            case 413: return "payloadTooLarge";
+            case 501:
+            case 505: return "notSupported";
+            default: return status >= 500 ? "generalException" : "invalidRequest";
+        }
+    };
+    return graph_error(a, head, status, code(), text);
 }
 
 }  // namespace mdmd::admin

@@ -90,6 +90,7 @@ void read_admin(section s, context const& in, settings& into) {
             if (*v == other && v->port != 0)
                 s.report(listen, fmt::format("expected an address of its own, got that of {}", name));
     }
+    if (auto const v = read_origin(s, s.get("public_url"))) e.public_url = *v;
     auto const certificate = s.get("tls_certificate");
     auto const key = s.get("tls_key");
     if (auto pem = content(s, in, certificate, read_certificate)) e.certificate_pem = std::move(*pem);

@@ -112,6 +112,7 @@ struct settings {
     struct {
         std::filesystem::path socket = "/run/mdmd/admin.sock";
         endpoint listen{"127.0.0.1", 8080};
+        url public_url;  // how clients reach `listen` where something stands in front of it; empty text: as they say
         std::string certificate_pem;  // empty: plain HTTP (loopback only)
         secret key_pem;
         position tls_key_at;

@@ -201,9 +201,10 @@ struct genuine {
     identity who;
     std::string kind, nonce;
     std::size_t audiences = 0;
+    std::int64_t not_before = 0, expires = 0;  // seconds since 1970
 };
-result<genuine> read_genuine(
-    std::string_view token, key_set const& keys, audience const& us, time_point now, std::chrono::seconds leeway) {
+// Whenever it is good: that is for read_genuine() to say.
+result<genuine> read_ours(std::string_view token, key_set const& keys, audience const& us, time_point now) {
     auto const got = take_apart(token);
     if (!got) return got.error();
     auto const kid = read_header(got->header);
@@ -245,12 +246,6 @@ result<genuine> read_genuine(
         return unauthenticated("signed by a key of another issuer than " + in_quotes(issuer));
     if (std::none_of(audiences.begin(), audiences.end(), [&](auto aud) { return is_for(aud, us, v1); }))
         return unauthenticated("for " + in_quotes(audiences.front()));
-    auto const end = from_ms(expires * 1000);
-    if (from_ms(not_before * 1000) > now + leeway)
-        return unauthenticated("not valid before " + rfc3339(from_ms(not_before * 1000)));
-    if (end <= now - leeway) return unauthenticated("expired at " + rfc3339(end));
-    // Otherwise the leeway at both ends would let in what never was valid.
-    if (expires <= not_before) return unauthenticated("ends before it begins");
 
     return genuine{.who = {.version = std::string(version),
                        .tenant_id = tenant,
@@ -262,10 +257,30 @@ result<genuine> read_genuine(
                        .token_id = std::string(token_id),
                        .scopes = words_of(scopes),
                        .roles = std::move(roles),
-                       .expires = end},
+                       .expires = from_ms(expires * 1000)},
         .kind = std::string(kind),
         .nonce = std::string(nonce),
-        .audiences = audiences.size()};
+        .audiences = audiences.size(),
+        .not_before = not_before,
+        .expires = expires};
+}
+
+result<genuine> read_genuine(
+    std::string_view token, key_set const& keys, audience const& us, time_point now, std::chrono::seconds leeway) {
+    auto got = read_ours(token, keys, us, now);
+    if (!got) return got;
+    auto const begin = from_ms(got->not_before * 1000);
+    auto const end = got->who.expires;
+    if (begin > now + leeway) return unauthenticated("not valid before " + rfc3339(begin));
+    if (end <= now - leeway) return unauthenticated("expired at " + rfc3339(end));
+    // Otherwise the leeway at both ends would let in what never was valid.
+    if (got->expires <= got->not_before) return unauthenticated("ends before it begins");
+    return got;
+}
+
+// An optional claim of Entra's, `idtyp`: "user", "app" or "device".
+bool is_of_user(genuine const& t) {
+    return !t.who.user_id.empty() && !t.who.scopes.empty() && (t.kind.empty() || t.kind == "user");
 }
 
 bool is_of_device(genuine const& t) {
@@ -286,12 +301,16 @@ result<identity> verify(std::string_view token, key_set const& keys, audience co
     }
     auto const& scopes = got->who.scopes;
     if (got->who.user_id.empty()) return forbidden("names no user");
-    // An optional claim of Entra's: "user", "app" or "device".
-    if (scopes.empty() || (!got->kind.empty() && got->kind != "user"))
-        return forbidden("of an application or a device, not of a user");
+    if (!is_of_user(*got)) return forbidden("of an application or a device, not of a user");
     if (!us.required_scope.empty() && std::find(scopes.begin(), scopes.end(), us.required_scope) == scopes.end())
         return forbidden("without the scope " + in_quotes(us.required_scope));
     return std::move(got->who);
+}
+
+std::optional<identity> user_of_refused(
+    std::string_view token, key_set const& keys, audience const& us, time_point now) {
+    auto got = read_ours(token, keys, us, now);
+    return got && is_of_user(*got) ? std::optional(std::move(got->who)) : std::nullopt;
 }
 
 result<identity> verify_id_token(std::string_view token, key_set const& keys, audience const& us,

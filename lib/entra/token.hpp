@@ -79,6 +79,10 @@ enum class bearer { user, user_or_device };
 [[nodiscard]] result<identity> verify(std::string_view token, key_set const& keys, audience const&, time_point now,
     std::chrono::seconds leeway = std::chrono::seconds(300), bearer may_be = bearer::user);
 
+// The user of a token that verify() refuses although Entra made it for us: it has ended, or not begun, or is without
+// the scope. For the record alone: whoever sends it has shown nothing. nullopt: it is no such token, or names no user.
+std::optional<identity> user_of_refused(std::string_view token, key_set const& keys, audience const&, time_point now);
+
 // An ID token: who has signed in on a page that we sent to Entra with this nonce. Version 2.0 alone; `aud` is the
 // client ID and nothing else; scopes are not looked at. Errors: as verify()'s; unauthenticated too for another nonce.
 // Source: OpenID Connect Core 1.0 section 3.1.3.7

@@ -237,6 +237,12 @@ void request_reader::read_header(std::string_view block) {
 
     auto const target = view(got.target());
     if (auto const* const fault = target_fault(target); fault != nullptr) return refuse(400, fault);
+    request_.method = method;
+    auto const question = target.find('?');
+    request_.path = target.substr(0, question);
+    if (question != target.npos) request_.query = target.substr(question + 1);
+
+    for (auto const& f : got) request_.headers.add(std::string(view(f.name_string())), std::string(view(f.value())));
 
     auto const hosts = got.count(beast::http::field::host);
     if (hosts > 1 || (hosts == 0 && !http_1_0_)) return refuse(400, fmt::format("{} Host fields", hosts));
@@ -273,11 +279,6 @@ void request_reader::read_header(std::string_view block) {
         expects_continue_ = !http_1_0_;  // RFC 9110 section 10.1.1: of no meaning in 1.0
     }
 
-    request_.method = method;
-    auto const question = target.find('?');
-    request_.path = target.substr(0, question);
-    if (question != target.npos) request_.query = target.substr(question + 1);
-    for (auto const& f : got) request_.headers.add(std::string(view(f.name_string())), std::string(view(f.value())));
     state_ = chunked_ || content_length_ > 0 ? state::body : state::complete;
 }
 

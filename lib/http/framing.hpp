@@ -57,7 +57,9 @@ public:
     bool keep_alive() const { return keep_alive_; }
     bool is_http_1_0() const { return http_1_0_; }
     bool expects_continue() const { return expects_continue_; }
-    request& message() { return request_; }  // its body is there in complete
+    // Its body is there in complete. Of refused, what was read of it and is good by itself: nothing, or method, path
+    // and query, or these and the fields.
+    request& message() { return request_; }
 
     void refuse(int status, std::string why);
     int status() const { return status_; }              // of refused

@@ -51,6 +51,12 @@ enum class lost_stage {
     answering,  // the client hung up before its answer was written, or the answer could not be written
 };
 
+// What a site answers in the listener's place where no handler does: `head` is as much of the request as could be read,
+// which may be nothing but its id, and has no body. `status` is the answer's, whatever comes back; `why` is one short
+// phrase without a full stop and holds nothing that the peer sent. Called on an I/O thread, so that it must not wait
+// for anything. What it throws is logged, and answered by the bare status.
+using refusal_writer = std::function<response(request const& head, int status, std::string_view why)>;
+
 // What is served under one name of one address.
 struct site {
     std::string host;  // chosen by SNI where several sites share an address; the first site is the default
@@ -61,6 +67,7 @@ struct site {
     // those that this server ends. The request has no body. An answer that the kernel took and the network lost does
     // not show here. What it throws is logged.
     std::function<void(request const& head, lost_stage)> lost = nullptr;
+    refusal_writer refused = nullptr;  // nullptr: the bare status
 };
 
 // Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets; sessions

@@ -163,18 +163,21 @@ void session::check_site(request_reader& reader) {
 
 // Answers what was read; whether the connection goes on.
 net::awaitable<bool> session::answer(request_reader& reader) {
-    answer_form form{.head = reader.message().method == "HEAD", .close = true, .http_1_0 = reader.is_http_1_0()};
+    auto& message = reader.message();
+    answer_form form{.head = message.method == "HEAD", .close = true, .http_1_0 = reader.is_http_1_0()};
     if (reader.where() == request_reader::state::refused) {
         log_end("request refused", fmt::format("{}: {}", reader.status(), reader.reason()));
-        auto const wire = to_wire(only(reader.status()), form);
+        if (message.id.empty()) message.id = new_guid();
+        message.peer_address = peer_address_;
+        std::string().swap(message.body);
+        auto const wire = to_wire(refusal(message, reader.status(), reader.reason()), form);
         static_cast<void>(co_await write_answer(wire.value(), nullptr, form.close));
         co_return false;
     }
-    auto& message = reader.message();
     auto const id = message.id;
     auto const path = message.path;
-    std::optional<request> head;  // for whoever wants to hear of a client that is lost
-    if (here().lost) {
+    std::optional<request> head;  // for whoever wants to hear of a client that is lost, or writes our own failures
+    if (here().lost || here().refused) {
         auto body = std::move(message.body);
         head = message;
         message.body = std::move(body);
@@ -185,12 +188,15 @@ net::awaitable<bool> session::answer(request_reader& reader) {
     auto const reply = co_await net::co_spawn(around_.workers, std::move(handling), net::use_awaitable);
 
     form.close = !reply || !reader.keep_alive() || around_.loop.stopping;
-    auto wire = to_wire(reply ? *reply : only(500), form);
+    auto const failed = [&] {
+        return refusal(head.value_or(request{.id = id, .path = path}), 500, "something went wrong here");
+    };
+    auto wire = to_wire(reply ? *reply : failed(), form);
     bool const sent_as_is = wire.has_value();
     if (!wire) {
         log::error("request handler's answer cannot be written", {{"request_id", id}, {"path", path}});
         form.close = true;
-        wire = to_wire(only(500), form);
+        wire = to_wire(failed(), form);
     }
     // Over TLS nobody ends his side and goes on to read: whoever has hung up is not there for the answer.
     bool const gone = head && stream_->hung_up();
@@ -228,6 +234,20 @@ net::awaitable<error_code> session::write_file(file_part const& whole) {
         left.length -= piece.size();
     }
     co_return error_code();
+}
+
+// The site's own words for a refusal, or the bare status; always something that can be written.
+response session::refusal(request const& head, int status, std::string_view why) const {
+    if (!here().refused) return only(status);
+    try {
+        auto answer = here().refused(head, status, why);
+        answer.status = status;
+        if (to_wire(answer, {})) return answer;
+        log::error("the answer to a refused request cannot be written", {{"request_id", head.id}});
+    } catch (std::exception const& e) {
+        log::error("the answer to a refused request failed", {{"request_id", head.id}, {"error", e.what()}});
+    }
+    return only(status);
 }
 
 void session::client_lost(request head, lost_stage at) {

@@ -61,6 +61,7 @@ private:
     net::awaitable<error_code> write_file(file_part const&);
     void check_site(request_reader&);
     void client_lost(request head, lost_stage);
+    response refusal(request const& head, int status, std::string_view why) const;
     site const& here() const { return around_.here.sites[site_]; }
     void log_end(std::string_view what, std::string_view why);
 

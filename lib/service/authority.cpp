@@ -12,8 +12,7 @@
 namespace mdmd::service {
 namespace {
 
-// Their names go with every TLS handshake, and Schannel reads no more than 16 KB of them.
-constexpr std::size_t most_valid_generations = 16;
+constexpr std::size_t most_trusted = 16;
 
 constexpr char certificate_setting[] = "authority.certificate_file";
 constexpr char key_setting[] = "authority.key_file";
@@ -91,6 +90,7 @@ result<device_authority::state> device_authority::load(wishes const& w, wishes c
     };
 
     std::optional<crypto::authority> external;
+    std::string const issuing_before = before ? now_used()->current.issuing.fingerprint() : "";
     if (!w.certificate_pem.empty()) {
         auto got = crypto::import_authority(w.certificate_pem, w.key_pem, w.passphrase, now);
         if (!got)
@@ -98,6 +98,14 @@ result<device_authority::state> device_authority::load(wishes const& w, wishes c
                 fmt::format(
                     "{}: {}", is_about_key(got.error().code) ? key_setting : certificate_setting, got.error().detail));
         external = std::move(*got);
+        auto known = stored_generations();
+        auto const fingerprint = external->issuing.fingerprint();
+        if (std::none_of(
+                known.begin(), known.end(), [&](auto const& g) { return g.issuing.fingerprint() == fingerprint; })) {
+            known.push_back({external->root, external->issuing, false, now});
+            if (auto const room = make_room(known, fingerprint, issuing_before); !room)
+                return fail(room.error().code, fmt::format("{}: {}", certificate_setting, room.error().detail));
+        }
     } else if (std::none_of(parts.begin(), parts.end(), issues)) {
         auto const made = crypto::make_authority(w.organization, now, w.key_kind);
         auto const root = part_of("root", "own", made.root, made.root, sealed(made.root_key, w.passphrase), now);
@@ -142,12 +150,16 @@ result<device_authority::state> device_authority::load(wishes const& w, wishes c
         log::info("the device authority's private keys are encrypted by authority.passphrase_file");
 
     auto generations = stored_generations();
-    if (external) return state{std::move(*external), false, std::move(generations)};
+    if (external) {
+        auto unneeded = unneeded_of(generations, external->issuing.fingerprint(), issuing_before);
+        return state{std::move(*external), false, std::move(generations), std::move(unneeded)};
+    }
     auto const current = std::find_if(parts.begin(), parts.end(), issues);
     auto const is_current = [&](generation const& g) { return g.issuing.fingerprint() == current->fingerprint; };
     auto const g = std::find_if(generations.begin(), generations.end(), is_current);
     crypto::authority own{g->root, g->issuing, keys.at(current->fingerprint)};
-    return state{std::move(own), true, std::move(generations)};
+    auto unneeded = unneeded_of(generations, current->fingerprint, issuing_before);
+    return state{std::move(own), true, std::move(generations), std::move(unneeded)};
 }
 
 std::vector<generation> device_authority::stored_generations() const {
@@ -163,6 +175,51 @@ std::vector<generation> device_authority::stored_generations() const {
     return all;
 }
 
+std::set<std::string> device_authority::unneeded_of(
+    std::vector<generation> const& all, std::string_view current, std::string_view before) const {
+    auto const now = time_.now();
+    std::vector<generation const*> trusted;  // oldest first
+    for (auto const& g : all)
+        if (!has_ended(g, now)) trusted.push_back(&g);
+    std::set<std::string> unneeded;
+    if (trusted.size() <= most_trusted) return unneeded;
+
+    std::vector<std::set<generation const*>> certificates;  // of devices: what vouches for each
+    db_.read([&](store::connection& db) {
+        store::each_valid_certificate(db, now, [&](std::string const&, std::string const& pem) {
+            auto const c = crypto::certificate::from_pem(pem).value();
+            std::set<generation const*> above;
+            for (auto const* g : trusted)
+                if (service::issued(*g, c)) above.insert(g);
+            if (!above.empty()) certificates.push_back(std::move(above));
+        });
+    });
+    for (auto const* g : trusted) {
+        if (trusted.size() - unneeded.size() <= most_trusted) break;
+        auto const fingerprint = g->issuing.fingerprint();
+        bool const needed = std::any_of(certificates.begin(), certificates.end(),
+            [&](auto const& above) { return above.size() == 1 && above.contains(g); });
+        if (needed || fingerprint == current || fingerprint == before) continue;
+        unneeded.insert(fingerprint);
+        for (auto& above : certificates) above.erase(g);
+    }
+    return unneeded;
+}
+
+result<std::set<std::string>> device_authority::make_room(
+    std::vector<generation> const& all, std::string_view current, std::string_view before) const {
+    auto unneeded = unneeded_of(all, current, before);
+    auto const now = time_.now();
+    auto const valid = static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](generation const& g) { return !has_ended(g, now); }));
+    if (valid - unneeded.size() <= most_trusted) return unneeded;
+    return fail(errc::conflict,
+        fmt::format(
+            "expected at most {} issuing certificates that enrolled devices need, got {}: let the devices of the "
+            "oldest renew first, or delete those that never come (see `mdmctl ca show`)",
+            most_trusted, valid - unneeded.size()));
+}
+
 std::shared_ptr<device_authority::state const> device_authority::now_used() const {
     std::scoped_lock const lock(mutex_);
     return state_;
@@ -176,7 +233,7 @@ void device_authority::set(state s) {
 
 void device_authority::publish(state next) {
     auto const before = now_used();
-    set({before->current, before->own, next.generations});
+    set({before->current, before->own, next.generations, next.unneeded});
     try {
         if (changed_) changed_();
     } catch (std::exception const& e) {  // it is in the store: there is no way back
@@ -220,7 +277,8 @@ result<void> device_authority::check(crypto::certificate const& device, time_poi
     auto const s = now_used();
     result<void> checked = fail(errc::unauthenticated, "device certificate: not issued by the device authority");
     for (auto g = s->generations.rbegin(); g != s->generations.rend() && !checked; ++g)
-        if (service::issued(*g, device)) checked = crypto::check_device_certificate(g->root, g->issuing, device, now);
+        if (!s->unneeded.contains(g->issuing.fingerprint()) && service::issued(*g, device))
+            checked = crypto::check_device_certificate(g->root, g->issuing, device, now);
     return checked;
 }
 
@@ -233,7 +291,7 @@ std::string device_authority::client_authorities_pem() const {
         if (seen.insert(c.fingerprint()).second) pem += c.pem();
     };
     for (auto const& g : s->generations) {
-        if (has_ended(g, now)) continue;
+        if (has_ended(g, now) || s->unneeded.contains(g.issuing.fingerprint())) continue;
         if (g.own) add(g.root);
         add(g.issuing);
     }
@@ -257,7 +315,8 @@ std::vector<generation_view> device_authority::list() const {
         auto const& g = s->generations[i];
         all.push_back({.what = g,
             .current = g.issuing.fingerprint() == s->current.issuing.fingerprint(),
-            .valid = !has_ended(g, now),
+            .valid = !has_ended(g, now) && !s->unneeded.contains(g.issuing.fingerprint()),
+            .ended = has_ended(g, now),
             .devices = static_cast<std::int64_t>(devices[i].size())});
     }
     return all;
@@ -274,20 +333,16 @@ result<generation> device_authority::rollover() {
     auto const& root = before->current.root;
     if (root.not_after() <= now)
         return fail(errc::conflict, fmt::format("the root {} ended at {}", root.subject(), rfc3339(root.not_after())));
-    auto const valid = std::count_if(before->generations.begin(), before->generations.end(),
-        [&](generation const& g) { return !has_ended(g, now); });
-    if (static_cast<std::size_t>(valid) >= most_valid_generations)
-        return fail(
-            errc::conflict, fmt::format("{} issuing certificates have not ended yet, and no more can be trusted at "
-                                        "once: see `mdmctl ca show`",
-                                valid));
-
     auto const parts = db_.read([](store::connection& c) { return store::list_authorities(c); });
     auto const stored_root =
         std::find_if(parts.begin(), parts.end(), [&](auto const& p) { return p.fingerprint == root.fingerprint(); });
     auto const root_key = open(stored_root->key_pem, wishes_.passphrase, {});
     if (!root_key) return root_key.error();
     auto const made = crypto::make_intermediate(wishes_.organization, root, root_key->key, wishes_.key_kind, now);
+    auto generations = before->generations;
+    generations.push_back({root, made.issuing, true, now});
+    auto room = make_room(generations, made.issuing.fingerprint(), before->current.issuing.fingerprint());
+    if (!room) return room.error();
     auto const part = part_of("issuing", "own", made.issuing, root, sealed(made.issuing_key, wishes_.passphrase), now);
     db_.write([&](store::connection& c) {
         // It signs nothing any more: whoever gets hold of the store later shall not have it.
@@ -295,9 +350,7 @@ result<generation> device_authority::rollover() {
         store::add_authority(c, part);
     });
     db_.forget_history();
-    state next{{root, made.issuing, made.issuing_key}, true, before->generations};
-    next.generations.push_back({root, made.issuing, true, now});
-    publish(std::move(next));
+    publish({{root, made.issuing, made.issuing_key}, true, std::move(generations), *std::move(room)});
     log::info("device authority rolled over",
         {{"issuing", made.issuing.subject()}, {"key_type", made.issuing.key_type()},
             {"ends", rfc3339(made.issuing.not_after())}, {"before", before->current.issuing.subject()}});

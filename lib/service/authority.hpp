@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,16 +25,21 @@ struct generation {
 
 struct generation_view {
     generation what;
-    bool current = false;      // it issues now
-    bool valid = false;        // it has not ended
+    bool current = false;  // it issues now
+    bool valid = false;    // it is trusted: it has not ended, and is needed or there is room for it
+    bool ended = false;
     std::int64_t devices = 0;  // enrolled ones with a good certificate of it
 };
 
+// At most 16 generations are trusted at a time, wherever they come from: their names go with every TLS handshake, and
+// Schannel reads no more than 16 KB of them. Where there are more that have not ended, the oldest that no enrolled
+// device needs go without: every good certificate that they vouch for has another trusted one above it, made for the
+// same key. One that a device does need stays; then nothing further is taken.
 class device_authority {
 public:
     // That of authority.certificate_file, or the store's own, which is made where there is none. Throws
-    // std::runtime_error where the files are not good or the store's keys cannot be opened, with a text that names the
-    // setting.
+    // std::runtime_error where the files are not good, they are one generation too many, or the store's keys cannot be
+    // opened, with a text that names the setting.
     device_authority(store::database&, clock const&, config::settings const&);
 
     // What issues now, as a snapshot.
@@ -57,11 +63,12 @@ public:
 
     // A new intermediate under our own root, with a key of authority.key_type. From now on it issues; the one before
     // stays trusted, and its key is forgotten. Durable when this returns.
-    // Errors: conflict (the authority is another's; too many that have not ended; the root has ended), with what to do.
+    // Errors: conflict (the authority is another's; devices need too many others; the root has ended), with what to do.
     [[nodiscard]] result<generation> rollover();
 
     // Takes another configuration over: files that changed, another passphrase (with which the keys are encrypted
-    // anew). Errors, where nothing changes: malformed, forbidden, unauthenticated…, with a text that names the setting.
+    // anew). Errors, where nothing changes: malformed, forbidden, unauthenticated, conflict…, with a text that names
+    // the setting.
     [[nodiscard]] result<void> adopt(config::settings const&);
 
     // Called whenever what client_authorities_pem() says has changed, and before anything is issued that needs it; in
@@ -73,6 +80,7 @@ private:
         crypto::authority current;
         bool own = true;
         std::vector<generation> generations;  // oldest first
+        std::set<std::string> unneeded;       // fingerprints of those that have not ended and are not trusted
     };
     // What of the settings is used.
     struct wishes {
@@ -90,6 +98,13 @@ private:
     // `before`: the wishes that were followed so far, whose passphrase may open what the new one does not.
     result<state> load(wishes const&, wishes const* before);
     std::vector<generation> stored_generations() const;
+    // Which of these need not be trusted, so that 16 are left, or as few as devices allow; never the current one, and
+    // not the one before it, of which a certificate may be on its way to the store.
+    std::set<std::string> unneeded_of(
+        std::vector<generation> const&, std::string_view current, std::string_view before) const;
+    // The same. Errors: conflict (more than 16 are needed), with what to do.
+    result<std::set<std::string>> make_room(
+        std::vector<generation> const&, std::string_view current, std::string_view before) const;
 
     store::database& db_;
     clock const& time_;

@@ -55,7 +55,14 @@ outcome<enrollee> credentials::identify(enroll::credential const& credential, at
 
 outcome<enrollee> credentials::of_entra(std::string_view jwt, attempt& who) {
     auto const got = keys_.verify(jwt, entra::bearer::user_or_device);
-    if (!got) return failure{refusal_for(got.error().code), got.error().detail};
+    if (!got) {
+        if (auto const whose = keys_.user_of_refused(jwt)) {
+            who.user_id = whose->user_id;
+            who.upn = whose->upn;
+            who.entra_device_id = whose->device_id;
+        }
+        return failure{refusal_for(got.error().code), got.error().detail};
+    }
     who.user_id = got->user_id;
     who.upn = got->upn;
     who.entra_device_id = got->device_id;

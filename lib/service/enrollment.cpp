@@ -132,6 +132,7 @@ http::response enrollment::policies(http::request const& r) {
         // A device that renews has no credential but its certificate. What it gets is no secret.
         if (!renewal_.renewing(r, request->who)) {
             auto const user = credentials_.identify(request->who, who);
+            if (std::holds_alternative<enroll::entra_token>(request->who)) trouble_.follow_terms(who);
             if (!user) return trouble_.refuse(op, user.error(), who);
             // What no user stands behind gets no further than it may.
             if (auto const* const proven = enrollment_type_of(*user)) {
@@ -163,10 +164,13 @@ http::response enrollment::enroll(http::request const& r) {
     return trouble_.guarded(op, who, [&] {
         // The flow began at the Terms of Use, or on our sign-in page: its id is found by what Windows carried from
         // there.
+        bool flow_is_known = false;
         if (auto const blob = request->item("EnrollmentData"); !blob.empty())
-            if (auto const c =
-                    context_.db.read([&](store::connection& db) { return store::find_consent(db, consent_id(blob)); }))
+            if (auto const c = context_.db.read(
+                    [&](store::connection& db) { return store::find_consent(db, consent_id(blob)); })) {
                 who.correlation_id = c->client_request_id;
+                flow_is_known = true;
+            }
         if (auto flow_of_sign_in = credentials_.flow_of(request->who); !flow_of_sign_in.empty())
             who.correlation_id = std::move(flow_of_sign_in);
         log::scope const flow("client_request_id", who.correlation_id);
@@ -176,7 +180,10 @@ http::response enrollment::enroll(http::request const& r) {
             return failure{refusal::not_supported, "RequestType " + limited(request->request_type),
                 "only Issue and Renew requests are enabled"};
         }();
-        if (!document) return trouble_.refuse(op, document.error(), who);
+        if (!document) {
+            if (!flow_is_known && std::holds_alternative<enroll::entra_token>(request->who)) trouble_.follow_terms(who);
+            return trouble_.refuse(op, document.error(), who);
+        }
         return soap(200, enroll::token_response(*document, request->message_id, context_.time.now()));
     });
 }

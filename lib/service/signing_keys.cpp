@@ -194,6 +194,11 @@ result<entra::identity> signing_keys::verify(std::string_view token, entra::bear
     });
 }
 
+std::optional<entra::identity> signing_keys::user_of_refused(std::string_view token) const {
+    auto const keys = snapshot();
+    return keys ? entra::user_of_refused(token, *keys, audience(), context_.time.now()) : std::nullopt;
+}
+
 result<entra::identity> signing_keys::verify_id_token(std::string_view token, std::string_view nonce) {
     return with_keys([&, us = audience()](entra::key_set const& keys) {
         return entra::verify_id_token(token, keys, us, nonce, context_.time.now());

@@ -24,7 +24,9 @@ public:
     // it; otherwise this stays off the network, and strangers with made-up keys cannot hold up the workers. Errors: as
     // entra::verify's, and unavailable where there are no keys at all.
     [[nodiscard]] result<entra::identity> verify(std::string_view token, entra::bearer may_be = entra::bearer::user);
-    // The same for entra::verify_id_token().
+    // As entra::user_of_refused(); never goes to the network.
+    std::optional<entra::identity> user_of_refused(std::string_view token) const;
+    // As verify(), for entra::verify_id_token().
     [[nodiscard]] result<entra::identity> verify_id_token(std::string_view token, std::string_view nonce);
     // The same for entra::verify_caller().
     [[nodiscard]] result<entra::identity> verify_caller(std::string_view token);

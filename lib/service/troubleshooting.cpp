@@ -201,6 +201,21 @@ void troubleshooting::begin(std::string_view stage, attempt const& who) const {
     }
 }
 
+void troubleshooting::follow_terms(attempt& who) const {
+    if (who.user_id.empty()) return;
+    try {
+        auto const known = context_.db.read([&](store::connection& db) {
+            auto const own = store::find_attempt(db, who.correlation_id);
+            return own && own->user_id == who.user_id ? own : store::find_accepted_attempt(db, who.user_id);
+        });
+        if (!known) return;
+        who.correlation_id = known->id;
+        if (who.enrollment_type == "unknown") who.enrollment_type = known->enrollment_type;
+    } catch (std::exception const& e) {
+        log::warning("whether the Terms of Use were accepted before is not known", {{"reason", e.what()}});
+    }
+}
+
 void troubleshooting::end(store::connection& db, attempt const& who) {
     store::end_attempt(db, who.correlation_id, who.user_id);
 }
@@ -263,6 +278,18 @@ void troubleshooting::tick() {
     }
 }
 
+void troubleshooting::flush() {
+    try {
+        keep_waiting();
+    } catch (std::exception const& e) {
+        log::error("troubleshooting events could not be kept", {{"reason", e.what()}});
+    }
+    std::scoped_lock const lock(mutex_);
+    if (!waiting_.empty())
+        log::error("troubleshooting events are lost: the log has what they said",
+            {{"events", std::to_string(waiting_.size())}});
+}
+
 void troubleshooting::keep_waiting() {
     {
         std::scoped_lock const lock(mutex_);
@@ -276,9 +303,11 @@ void troubleshooting::keep_waiting() {
     }
     try {
         context_.db.write([&](store::connection& db) {
-            // A write whose outcome was not known may have been made.
-            for (auto const& e : all)
+            // A write whose outcome was not known may have been made. What has failed is not found silent besides.
+            for (auto const& e : all) {
                 if (!store::find_event(db, e.id)) store::add_event(db, e);
+                store::end_attempt(db, e.correlation_id.value_or(""), e.user_id.value_or(""));
+            }
         });
     } catch (...) {
         std::scoped_lock const lock(mutex_);

@@ -44,6 +44,9 @@ public:
     void begin(store::connection&, std::string_view stage, attempt const&, time_point now) const;
     // The same in a write of its own. Never throws: nobody is sent away for it.
     void begin(std::string_view stage, attempt const&) const;
+    // For a user of Entra's whose request names no flow: the one of the Terms of Use that this user accepted last, if
+    // it waits for an enrollment. Never throws: nobody is sent away for it.
+    void follow_terms(attempt&) const;
     // It came to an end, good or bad.
     static void end(store::connection&, attempt const&);
     // Its first session: it has enrolled.
@@ -54,6 +57,9 @@ public:
 
     // Called by a timer: what fell silent becomes an event, and old events go.
     void tick();
+    // Called when nothing is served any more: what still waits for the store gets a last try. Never throws: what the
+    // store does not take now is told in the log, and lost.
+    void flush();
 
 private:
     bool may_keep_event(attempt const&);

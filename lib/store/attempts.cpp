@@ -48,6 +48,11 @@ std::optional<attempt> find_attempt(connection& db, std::string_view id) {
     return all.size() == 1 ? std::optional(std::move(all.front())) : std::nullopt;
 }
 
+std::optional<attempt> find_accepted_attempt(connection& db, std::string_view user_id) {
+    auto all = attempts_where(db, "user_id = $1 AND stage = 'accepted' ORDER BY due DESC, id LIMIT 1", {user_id});
+    return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
+}
+
 std::vector<attempt> take_due_attempts(connection& db, time_point now, std::int64_t most) {
     auto due = attempts_where(db, "due <= $1 ORDER BY due, id LIMIT $2", {now, most});
     for (auto const& a : due) end_attempt(db, a.id, a.user_id);

@@ -50,6 +50,18 @@ export async function setPolicy(name, from, to) {
     fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(from, to));
 }
 
+// Our sign-in page, as Windows opens it, and the `state` with which it sends the browser on to Entra.
+export const signInPage = `${origin}/EnrollmentServer/Auth?appru=ms-app%3A%2F%2Fwindows.immersivecontrolpanel`;
+export const signInState = () => new Promise((done, failed) => {
+    const { host, pathname, search } = new URL(signInPage);
+    https.get({ host: '127.0.0.1', port: PUBLIC_PORT, path: pathname + search, servername: host, headers: { host },
+        rejectUnauthorized: false }, (answer) => {
+        answer.resume();
+        if (answer.statusCode === 302) done(new URL(answer.headers.location).searchParams.get('state'));
+        else failed(new Error(`the sign-in page answers ${answer.statusCode}`));
+    }).on('error', failed);
+});
+
 // A browser that finds the appliance and the outsider, and nothing else in the world. `outsiderPort`: where the
 // outsider's server listens, if there is one.
 export const launch = (outsiderPort) => chromium.launch({

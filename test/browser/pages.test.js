@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { configure, corporate, launch, mdmctl, openTerms, origin, personal, SCREENSHOTS, setPolicy, themes,
-    tokenOf } from './harness.js';
+import { configure, corporate, launch, mdmctl, openTerms, origin, personal, SCREENSHOTS, setPolicy, signInPage,
+    signInState, themes, tokenOf } from './harness.js';
 import { accessible, cutText } from './judge.js';
 
 // What is asked for, and what the page says that it is.
@@ -18,6 +18,15 @@ const terms = (url, theme) => (page, { bearer }) => openTerms(page, url, { beare
 const address = (url) => (page) => page.goto(typeof url === 'function' ? url() : url);
 const links = {};
 const linkTo = (device) => (links[device] ??= JSON.parse(mdmctl('compliance', 'link', device, '--json')).url);
+
+// Back from Entra without a token. Each way back is good for one answer.
+const notSignedIn = (answer) => async (page) =>
+    page.goto(`${origin}/EnrollmentServer/Auth/Response?${answer}&state=${encodeURIComponent(await signInState())}`);
+async function answeredTwice(page) {
+    const url = `${origin}/EnrollmentServer/Auth/Response?error=access_denied&state=${encodeURIComponent(await signInState())}`;
+    await page.goto(url);
+    return page.goto(url);
+}
 
 async function withWrongPin(url, theme, page, { bearer }, tries = 1) {
     const answer = await openTerms(page, url, { bearer, theme });
@@ -51,6 +60,8 @@ const phases = [
             shows: ['DESKTOP-OLD', '10.0.22631.3447', '10.0.26100.1', 'Contoso baseline'] },
         { name: 'compliance-noncompliant-dark', open: address(() => linkTo('DESKTOP-OLD')), buttons: 0, media: dark },
         { name: 'compliance-compliant', open: address(() => linkTo('LAPTOP-GOOD')), buttons: 0, shows: ['LAPTOP-GOOD'] },
+        { name: 'sign-in-off', open: address(signInPage), buttons: 0 },
+        { name: 'sign-in-off-dark', open: address(signInPage), buttons: 0, media: dark },
         { name: 'compliance-unknown', open: address(() => linkTo('LAPTOP-NEW')), buttons: 0, shows: ['LAPTOP-NEW'] },
     ]],
     ['terms: { pin: all }', [
@@ -72,6 +83,23 @@ const phases = [
     ['enrollment: { allowed_groups: [99999999-0000-0000-0000-000000000000] }', [
         { name: 'turned-away-group', open: terms(corporate, 'oobe-light'), theme: 'oobe-light', buttons: 1 },
     ]],
+    ['enrollment: { federated_auth: entra, enabled: false }', [
+        { name: 'sign-in-enrollment-off', open: address(signInPage), buttons: 0 },
+    ]],
+    ['enrollment: { federated_auth: entra }', [
+        { name: 'sign-in-incomplete', open: address(`${origin}/EnrollmentServer/Auth`), buttons: 0, status: 400 },
+        { name: 'sign-in-foreign', open: address(`${origin}/EnrollmentServer/Auth/Response?code=a&state=b.c`), buttons: 0,
+            status: 400 },
+        { name: 'sign-in-answered', open: answeredTwice, buttons: 0, status: 400 },
+        { name: 'sign-in-cancelled', open: notSignedIn('error=access_denied'), buttons: 0 },
+        { name: 'sign-in-cancelled-dark', open: notSignedIn('error=access_denied'), buttons: 0, media: dark },
+        { name: 'sign-in-not-assigned', buttons: 0, shows: ['AADSTS50105'],
+            open: notSignedIn('error=access_denied&error_description=AADSTS50105%3A+not+assigned') },
+        { name: 'sign-in-refused', buttons: 0, shows: ['AADSTS'], open: notSignedIn('code=of-nobody') },
+    ]],
+    ['enrollment: { federated_auth: entra } # maintenance', [
+        { name: 'sign-in-maintenance', open: address(signInPage), buttons: 0 },
+    ], () => mdmctl('maintenance', 'on'), () => mdmctl('maintenance', 'off')],
     ['# maintenance', [
         { name: 'turned-away-maintenance', open: terms(corporate, 'oobe-dark'), theme: 'oobe-dark', buttons: 1 },
     ], () => mdmctl('maintenance', 'on'), () => mdmctl('maintenance', 'off')],

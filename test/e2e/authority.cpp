@@ -18,6 +18,14 @@ std::string openssl(e2e::appliance const& a, std::string const& arguments) {
     return r.out;
 }
 
+// issuing.crt, for the key that there is, and chain.pem.
+void certify(e2e::appliance const& a, int days) {
+    openssl(a, fmt::format("x509 -req -in issuing.csr -CA root.crt -CAkey root.key -CAcreateserial -days {} -sha256 "
+                           "-extfile issuing.ext -out issuing.crt",
+                   days));
+    a.write("chain.pem", test::read_file(a.file("issuing.crt")) + test::read_file(a.file("root.crt")));
+}
+
 // root.crt, issuing.crt and issuing.key of an authority of P-256, and chain.pem of the two certificates.
 void make_authority(e2e::appliance const& a, std::string const& name) {
     openssl(
@@ -32,10 +40,7 @@ void make_authority(e2e::appliance const& a, std::string const& name) {
     a.write("issuing.ext",
         "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
         "authorityKeyIdentifier=keyid\n");
-    openssl(a,
-        "x509 -req -in issuing.csr -CA root.crt -CAkey root.key -CAcreateserial -days 2000 -sha256 -extfile "
-        "issuing.ext -out issuing.crt");
-    a.write("chain.pem", test::read_file(a.file("issuing.crt")) + test::read_file(a.file("root.crt")));
+    certify(a, 2000);
 }
 
 e2e::settings const from_files{{"authority.certificate_file", "chain.pem"}, {"authority.key_file", "issuing.key"}};
@@ -186,6 +191,38 @@ TEST_CASE(
         CHECK(g.at("current") == is_own);
     }
     CHECK(own == 1);
+}
+
+TEST_CASE("an authority that is certified anew for its key loses no device, and new ones hang on the new certificate",
+    "[e2e]") {
+    e2e::world w(e2e::settings{{"authority.key_type", "p256"}, {"enrollment.certificate_validity", "1441m"},
+        {"enrollment.renewal_window", "24h"}});
+    make_authority(*w.app, "Example");
+    w.app->configure(from_files);
+    w.app->start();
+    auto const before = joined(w, "ALICE-PC", "alice@contoso.test");
+    auto const old = generation(*w.app, 0);
+    certify(*w.app, 3000);
+    reload(*w.app);
+    auto const anew = generation(*w.app, 0);
+    CHECK(anew.at("subject") == old.at("subject"));
+    CHECK(anew.at("fingerprint") != old.at("fingerprint"));
+    CHECK(anew.at("current") == true);
+    CHECK(generation(*w.app, 1).at("fingerprint") == old.at("fingerprint"));
+    CHECK(generation(*w.app, 1).at("valid") == true);
+    auto const after = joined(w, "BOB-PC", "bob@contoso.test");
+    for (bool const restarted : {false, true}) {
+        CAPTURE(restarted);
+        if (restarted) {
+            REQUIRE(w.app->stop() == 0);
+            w.app->start();
+        }
+        for (auto const* d : {&before, &after}) e2e::require_clean((*d)->sync(w.sync()));
+    }
+    auto const renewed = before->renew({.net = w.app->net()});
+    INFO((renewed.failure ? renewed.failure->step + ": " + renewed.failure->text : ""));
+    REQUIRE_FALSE(renewed.failure);
+    e2e::require_clean(before->sync(w.sync()));
 }
 
 TEST_CASE("files of an authority that cannot be used are told by --check-config, and not taken at a reload", "[e2e]") {

@@ -11,6 +11,8 @@ namespace {
 constexpr char events[] = "/v1.0/deviceManagement/troubleshootingEvents";
 constexpr char permission[] = "DeviceManagementManagedDevices.Read.All";
 
+std::string text(json::value const& v) { return v.is_string() ? std::string(v.as_string()) : ""; }
+
 struct api_world : e2e::world {
     explicit api_world(e2e::settings more = {}) : world(std::move(more)) { app->start(); }
 
@@ -130,6 +132,55 @@ TEST_CASE("a foreign name leads to nothing on the admin listener", "[e2e][securi
             CHECK(status(path, foreign) == "HTTP/1.1 421 ");
         for (auto const* own : {"localhost", "127.0.0.1", "[::1]", e2e::host})
             CHECK(status(path, own) == "HTTP/1.1 200 ");
+    }
+}
+
+TEST_CASE("a body in chunks is read as one", "[e2e]") {
+    api_world w;
+    auto const token = w.make_token("admin", "admin");
+    test::raw_peer peer(w.app->port("admin"));
+    REQUIRE(
+        peer.send(fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: "
+                              "application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                              "12\r\n{{\"failureReason\":\"\r\n8\r\nin piece\r\n3\r\ns\"}}\r\n0\r\n\r\n",
+            events, token)));
+    auto const answer = peer.read_to_end();
+    CHECK_THAT(answer, Catch::StartsWith("HTTP/1.1 201 "));
+    CHECK(json::parse(answer.substr(answer.find("\r\n\r\n") + 4)).at("failureReason") == "in pieces");
+}
+
+TEST_CASE("what the listener itself refuses has Graph's error object too", "[e2e]") {
+    api_world w;
+    struct row {
+        std::string sent, status, code;
+    };
+    auto const to = [](std::string const& fields) { return fmt::format("POST {} HTTP/1.1\r\n{}", events, fields); };
+    for (auto const& r : std::vector<row>{
+             {to("Host: localhost\r\nContent-Length: 2000000\r\n\r\n"), "413", "payloadTooLarge"},
+             {to("Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFF\r\n"), "413", "payloadTooLarge"},
+             {to("Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n"), "400", "invalidRequest"},
+             {to("\r\n"), "400", "invalidRequest"},
+             {to("Host: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"), "400", "invalidRequest"},
+             {to("Host: localhost\r\nTransfer-Encoding: gzip\r\n\r\n"), "501", "notSupported"},
+             {"GET /v1.0/" + std::string(70'000, 'x'), "414", "invalidRequest"},
+             {"GET /v1.0/x HTTP/1.1\r\nX: " + std::string(70'000, 'x'), "431", "invalidRequest"},
+             {"nonsense\r\n\r\n", "400", "invalidRequest"},
+         }) {
+        CAPTURE(r.sent.substr(0, 100));
+        test::raw_peer peer(w.app->port("admin"));
+        peer.send(r.sent);
+        auto const answer = peer.read_to_end();
+        CHECK_THAT(answer, Catch::StartsWith("HTTP/1.1 " + r.status + " ") &&
+                               Catch::Contains("\r\nContent-Type: application/json; charset=utf-8\r\n"));
+        boost::system::error_code bad;
+        auto const body = json::parse(answer.substr(std::min(answer.size(), answer.find("\r\n\r\n") + 4)), bad);
+        REQUIRE_FALSE(bad);
+        auto const& e = body.at("error").as_object();
+        CHECK(text(e.at("code")) == r.code);
+        CHECK_FALSE(text(e.at("message")).empty());
+        auto const id = text(e.at("innerError").at("request-id"));
+        CHECK(is_guid(id));
+        CHECK_THAT(answer, Catch::Contains("\r\nrequest-id: " + id + "\r\n"));
     }
 }
 

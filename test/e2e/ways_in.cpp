@@ -1,4 +1,7 @@
 // Every way in: names and passwords, signing in on our page, tokens of packages and of devices.
+#include <atomic>
+#include <thread>
+
 #include "core/random.hpp"
 #include "core/text.hpp"
 #include "e2e/appliance.hpp"
@@ -17,6 +20,7 @@ constexpr char users[] =
     "# who has no account in Entra\n"
     "alice:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2\n";
 constexpr char password[] = "correct horse";
+constexpr char costly_hash[] = "$2y$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu";  // of `password`
 
 json::array events(e2e::world const& w) { return w.app->ask({"events", "list"}).at("value").as_array(); }
 std::string last_category(e2e::world const& w) {
@@ -91,6 +95,48 @@ TEST_CASE("users of an htpasswd file enroll with their password, beside those of
     CHECK(late.failure->subcode == "s:Authentication");
     CHECK(w.app->logs("too many wrong passwords"));
     CHECK(w.app->stop() == 0);
+}
+
+TEST_CASE("a hundred devices enroll by password at once, and those of Entra beside them", "[e2e][ways-in][fleet]") {
+    constexpr std::size_t many = 100, of_entra = 10;
+    e2e::world w(e2e::settings{{"enrollment.on_premise_auth", "file"}, {"enrollment.users_file", "users"}});
+    std::string file;
+    for (std::size_t i = 0; i < many; ++i) file += fmt::format("user{}:{}\n", i, costly_hash);
+    w.app->write("users", file);
+    w.app->start();
+    auto const key = sim::private_key::rsa(2048);  // making keys is the devices' work
+    std::vector<sim::join_options> options;
+    for (std::size_t i = 0; i < many; ++i) {
+        options.push_back(with_password(w, fmt::format("user{}", i), password));
+        options.back().name = fmt::format("FLEET-{}", i);
+    }
+    for (std::size_t i = 0; i < of_entra; ++i) {
+        options.push_back(w.join("alice@contoso.test"));
+        options.back().name = fmt::format("ENTRA-{}", i);
+    }
+    std::vector<std::string> failures(many + of_entra);
+    std::atomic<std::size_t> by_password = 0, before_the_last = 0;
+    {
+        std::vector<std::jthread> all;
+        for (std::size_t i = 0; i < options.size(); ++i)
+            all.emplace_back([&, i] {
+                options[i].key = key;
+                options[i].net.timeout = 2min;
+                sim::device d(w.device(options[i].name));
+                if (auto const r = d.join(options[i]); r.failure)
+                    failures[i] = r.failure->step + ": " + r.failure->text;
+                if (i < many)
+                    ++by_password;
+                else if (by_password < many)
+                    ++before_the_last;
+            });
+    }
+    for (std::size_t i = 0; i < failures.size(); ++i) {
+        CAPTURE(i);
+        CHECK(failures[i] == "");
+    }
+    CHECK(before_the_last >= 1);  // nobody of Entra's waits for all passwords
+    CHECK(events(w).empty());
 }
 
 TEST_CASE("users without a token sign in at Entra on our page, once for each enrollment", "[e2e][ways-in]") {
