@@ -276,6 +276,10 @@ TEST_CASE("a conflict names those who wanted something else", "[policy]") {
     REQUIRE(got.conflicts.size() == 1);
     CHECK(got.conflicts[0].policies == std::vector<std::string>{"a", "b", "d"});
     CHECK(reconcile(got, {}).at(node).wanted.rivals == std::vector<std::string>{"b", "d"});
+    auto const data = desired({policy_of("a", node, "<enabled/><data id=\"A\" value=\"1\"/>"),
+                                  policy_of("b", node, "<enabled/><data id=\"A\" value=\"2\"/>")},
+        laptop());
+    CHECK(data.settings.at(node).rivals == std::vector<std::string>{"b"});
 }
 
 TEST_CASE("a user's leaf of the Policy CSP is set by Replace as a device's is", "[policy]") {
@@ -294,4 +298,11 @@ TEST_CASE("the password rules of a device belong together", "[policy]") {
         {"./Vendor/MSFT/BitLocker/RequireDeviceEncryption", ""},
     }));
     CHECK(atomic_group(uri) == expected);
+}
+
+TEST_CASE("of an ADMX-backed value only its state is compared", "[policy]") {
+    CHECK(same_value("chr", "<enabled/><data id=\"A\" value=\"1\"/>", "<enabled/>\n<data id='A' value='1' />"));
+    CHECK_FALSE(same_value("chr", "<enabled/>", "<disabled/>"));
+    CHECK_FALSE(same_value("chr", "<enabled/>", ""));
+    CHECK_FALSE(same_value("chr", "<a>1</a>", "<a>2</a>"));
 }

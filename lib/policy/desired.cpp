@@ -111,10 +111,12 @@ wanted_setting fill(config::policy_setting const& s, device_traits const& d, per
     return out;
 }
 
+// Whether two policies want the same. Markup counts as it is written: what a device makes of it is not known.
 bool same(wanted_setting const& a, wanted_setting const& b) {
     if (a.format != b.format || a.withheld != b.withheld) return false;
-    return a.value == b.value ||
-           (a.format != "xml" && same_value(a.format, a.value.value_or(""), b.value.value_or("")));
+    if (a.value == b.value) return true;
+    bool const markup = a.format == "xml" || (a.value && a.value->starts_with('<'));
+    return !markup && same_value(a.format, a.value.value_or(""), b.value.value_or(""));
 }
 
 // Withholds what the device's Windows does not have yet.

@@ -94,6 +94,14 @@ std::string line_ends(std::string_view s) {
     return out;
 }
 
+// "enabled" or "disabled" of an ADMX-backed policy's value, "<enabled/><data …/>"; empty for other text.
+std::string_view admx_state(std::string_view s) {
+    s = trim(s);
+    for (std::string_view const state : {"enabled", "disabled"})
+        if (s.starts_with('<') && s.substr(1).starts_with(state)) return state;
+    return {};
+}
+
 // The pending records in the order they are to be written: as policies have them, but a node always before what is
 // below it.
 std::vector<record_map::const_pointer> write_order(record_map const& records) {
@@ -319,6 +327,9 @@ bool same_value(std::string_view format, std::string_view wanted, std::string_vi
         if (auto const a = integer(wanted), b = integer(reported); a && b) return *a == *b;
     if (format == "b64")
         if (auto const a = unbase64(wanted), b = unbase64(reported); a && b) return *a == *b;
+    // The elements behind it come back in another form.
+    if (auto const want = admx_state(wanted), have = admx_state(reported); !want.empty() && !have.empty())
+        return want == have;
     auto const a = line_ends(wanted);
     auto const b = line_ends(reported);
     return trim(a) == trim(b);

@@ -130,7 +130,8 @@ std::vector<omadm::wanted> again(record_map const&, std::set<std::string> const&
 std::optional<omadm::wanted> take(record_map&, omadm::outcome const&);
 
 // Whether what a node reports is what was asked for: bool true = 1, int by number, b64 by its bytes, text after
-// trimming and with line ends as LF. XML is never compared, since Windows gives it back in another form: always same.
+// trimming and with line ends as LF. XML is never compared, since Windows gives it back in another form: always same;
+// of the value of an ADMX-backed policy, only whether it is enabled or disabled.
 bool same_value(std::string_view format, std::string_view wanted, std::string_view reported);
 
 }  // namespace mdmd::policy
