@@ -18,7 +18,13 @@ std::string command(std::string const& verb, int id, std::string const& uri, std
         "<{0}><CmdID>{1}</CmdID><Item><Target><LocURI>{2}</LocURI></Target>{3}</Item></{0}>", verb, id, uri, value);
 }
 
-// A device that has joined the shared world, and the sessions that it has there.
+// Making a world takes several keys: one for all.
+world& effects_world() {
+    static world w;
+    return w;
+}
+
+// A device that has joined that world, and the sessions that it has there.
 struct joined {
     explicit joined(bool corporate = true) : device(dir.path()) {
         auto o = w.server.join(w.tenant);
@@ -47,7 +53,7 @@ struct joined {
         return v ? std::optional(std::string(*v)) : std::nullopt;
     }
 
-    world& w = shared_world();
+    world& w = effects_world();
     test::scratch dir;
     sim::device device;
     sim::sync_options options;
@@ -372,7 +378,7 @@ TEST_CASE("the notification service has hosts of its own where it is given them"
 }
 
 TEST_CASE("a fleet joins, has its sessions, and falls quiet", "[sim]") {
-    auto& w = shared_world();
+    auto& w = effects_world();
     test::scratch dir;
     sim::fleet_options o;
     o.directory = dir.path();

@@ -219,7 +219,8 @@ private:
             if (!i.source.empty()) wrong(fmt::format("{} has a Source", command));
         }
         if ((command == "Get" || command == "Delete") && i.has_data) wrong(fmt::format("{} carries Data", command));
-        auto const dataless = i.format == "null" || i.format == "node";
+        // What only an Exec gives its data to is added without any.
+        auto const dataless = i.format == "null" || i.format == "node" || i.target.ends_with("/DownloadInstall");
         if ((command == "Add" || command == "Replace") && !i.has_data && !dataless)
             wrong(fmt::format("{} of {} has no Data", command, printable(i.target, 200)));
         into.items.push_back(std::move(i));

@@ -449,13 +449,17 @@ private:
     bool authenticate_server(server_message const& m) {
         if (m.cred_data.empty()) {
             if (!setup_.challenge_server || report_.server_authenticated) return true;
-            return !demand(407, "the server showed no credentials though it was asked");
+            demand(407, "the server showed no credentials though it was asked");
+            return false;
         }
         if (report_.server_authenticated || !setup_.server_digest) return true;
         auto const& d = *setup_.server_digest;
         auto const right = base64(md5(base64(md5(d.name + ":" + d.password)) + ":" + server_nonce_));
         if (m.cred_type != "syncml:auth-md5" || m.source_name != d.name || m.cred_data != right) {
-            if (setup_.challenge_server) return !demand(401, "the server's credentials are wrong");
+            if (setup_.challenge_server) {
+                demand(401, "the server's credentials are wrong");
+                return false;
+            }
             violation("the server's credentials are wrong");
             return true;
         }
@@ -464,14 +468,12 @@ private:
         return true;
     }
 
-    // True: this is the first demand, or one more for a nonce that is stale.
-    bool demand(int code, char const* objection) {
+    // Once for credentials, and once more for a nonce that is stale.
+    void demand(int code, char const* objection) {
         if (++demands_ > 2 || (code == 407 && demands_ > 1)) {
             violation(objection);
-            return false;
         }
         fresh_nonce(code);
-        return true;
     }
 
     void fresh_nonce(int code) {
