@@ -6,11 +6,11 @@
 #include <cstdio>
 #include <iostream>
 
-#include "cli/command.hpp"
 #include "control_client.hpp"
 #include "core/text.hpp"
 #include "json_read.hpp"
 #include "proxy.hpp"
+#include "sim/cli/command.hpp"
 #include "tenant.hpp"
 
 namespace {

@@ -1,7 +1,7 @@
 // mdm-sim device: one simulated device.
 #include "sim/device.hpp"
-#include "command.hpp"
 #include "core/text.hpp"
+#include "sim/cli/command.hpp"
 #include "sim/json_read.hpp"
 
 namespace mdmd::sim::cli {

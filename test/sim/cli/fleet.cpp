@@ -1,6 +1,6 @@
 // mdm-sim fleet: many devices at once.
 #include "sim/fleet.hpp"
-#include "command.hpp"
+#include "sim/cli/command.hpp"
 
 namespace mdmd::sim::cli {
 
