@@ -117,7 +117,8 @@ public:
 
 private:
     std::string const& failure() {
-        if (report_.failure.empty() && !report_.violations.empty()) report_.failure = report_.violations.front();
+        if (!setup_.faults.persists && report_.failure.empty() && !report_.violations.empty())
+            report_.failure = report_.violations.front();
         return report_.failure;
     }
     void violation(std::string what) {

@@ -47,6 +47,7 @@ struct session_faults {
     std::map<std::string, std::size_t> inflate;       // URI -> octets of what a Get of it gives, in one piece
     std::map<std::string, std::string> answer_error;  // URI -> msft:originalerror of its Status, "0x87D1FDE8"
     bool rollback_fails = false;                      // 516 instead of 216, and what was done stays
+    bool persists = false;                            // a violation does not end the session
     std::chrono::milliseconds delay{0};               // before each message
 };
 

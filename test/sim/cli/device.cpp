@@ -121,6 +121,7 @@ void add_session_options(CLI::App& sub, std::shared_ptr<device_arguments> const&
     group->add_option("--inflate", a->inflate, "URI=OCTETS: what a Get of it gives, in one piece");
     group->add_option("--answer-error", a->answer_error, "URI=0x…: msft:originalerror of its Status");
     group->add_flag("--rollback-fails", f.rollback_fails, "516 instead of 216, and what was done stays");
+    group->add_flag("--persist", f.persists, "A violation does not end the session: it is answered as on Windows");
     group->add_option("--delay", a->delay_ms, "Milliseconds before each message");
 }
 
