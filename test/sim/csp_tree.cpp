@@ -21,7 +21,9 @@ constexpr std::string_view addable[] = {"./Device/Vendor/MSFT/Policy/Config/", "
     "./Device/Vendor/MSFT/NodeCache/", "./Device/Vendor/MSFT/LAPS/Policies/", "./Device/Vendor/MSFT/WiFi/Profile/",
     "./User/Vendor/MSFT/WiFi/Profile/", "./Device/Vendor/MSFT/VPNv2/", "./User/Vendor/MSFT/VPNv2/",
     "./Device/Vendor/MSFT/Reboot/Schedule/", "./Device/Vendor/MSFT/Update/ApprovedUpdates/",
-    "./Device/Vendor/MSFT/CertificateStore/", "./Device/Vendor/MSFT/Personalization/"};
+    "./Device/Vendor/MSFT/CertificateStore/", "./Device/Vendor/MSFT/Personalization/",
+    "./Device/Vendor/MSFT/EnterpriseModernAppManagement/", "./User/Vendor/MSFT/EnterpriseModernAppManagement/",
+    "./User/Vendor/MSFT/NodeCache/"};
 constexpr std::string_view upsertable[] = {"./Device/Vendor/MSFT/Policy/Config/", "./User/Vendor/MSFT/Policy/Config/"};
 
 // Areas of the Policy provider whose leaves are whole numbers.
@@ -31,6 +33,10 @@ constexpr std::string_view executable[] = {"./Device/Vendor/MSFT/Reboot/RebootNo
     "./Device/Vendor/MSFT/RemoteLock/Lock", "./Device/Vendor/MSFT/RemoteWipe/doWipe",
     "./Device/Vendor/MSFT/RemoteWipe/doWipePersistProvisionedData", "./Device/Vendor/MSFT/RemoteWipe/doWipeProtected",
     "./Device/Vendor/MSFT/RemoteWipe/doWipePersistUserData", "./Device/Vendor/MSFT/RemoteWipe/doWipeCloud",
+    "./Device/Vendor/MSFT/RemoteWipe/doWipeCloudPersistUserData",
+    "./Device/Vendor/MSFT/RemoteWipe/doWipeCloudPersistProvisionedData",
+    "./Device/Vendor/MSFT/RemoteWipe/AutomaticRedeployment/doAutomaticRedeployment",
+    "./Device/Vendor/MSFT/RemoteLock/LockAndResetPIN", "./Device/Vendor/MSFT/RemoteLock/LockAndRecoverPIN",
     "./Device/Vendor/MSFT/Defender/Scan", "./Device/Vendor/MSFT/Defender/UpdateSignature",
     "./Device/Vendor/MSFT/Defender/OfflineScan", "./Device/Vendor/MSFT/BitLocker/RotateRecoveryPasswords",
     "./Device/Vendor/MSFT/HealthAttestation/VerifyHealth",
@@ -47,6 +53,13 @@ bool is_executable(std::string_view uri) {
            (uri.find("/EnterpriseDesktopAppManagement/MSI/") != uri.npos && uri.ends_with("/DownloadInstall"));
 }
 
+// .../EnterpriseDesktopAppManagement/MSI/{product}: to delete it is to uninstall.
+bool is_product(std::string_view uri) {
+    constexpr std::string_view msi = "/EnterpriseDesktopAppManagement/MSI/";
+    auto const at = uri.find(msi);
+    return at != uri.npos && at + msi.size() < uri.size() && uri.find('/', at + msi.size()) == uri.npos;
+}
+
 bool fits(std::string_view format, std::string_view value) {
     if (format == "int") {
         std::int64_t n = 0;
@@ -59,10 +72,39 @@ bool fits(std::string_view format, std::string_view value) {
     return format == "chr" || format == "xml" || format == "date" || format == "time" || format == "float";
 }
 
+std::map<std::string, csp_node> read_nodes(json::object const& all) {
+    std::map<std::string, csp_node> nodes;
+    for (auto const& [uri, n] : all) {
+        if (!n.is_object()) continue;
+        auto const& o = n.as_object();
+        nodes[plain(uri)] = {text_or(o, "format", "chr"), text_or(o, "value"), text_or(o, "access", "G")};
+    }
+    return nodes;
+}
+
+json::object write_nodes(std::map<std::string, csp_node> const& nodes) {
+    json::object all;
+    for (auto const& [uri, n] : nodes)
+        all[uri] = json::object{{"format", n.format}, {"value", n.value}, {"access", n.access}};
+    return all;
+}
+
 std::string format_or_chr(std::string_view format) { return format.empty() ? "chr" : std::string(format); }
+
+// Leaves of DMClient/Provider/{id}/ that are not text.
+constexpr std::pair<std::string_view, std::string_view> provider_formats[] = {{"/Poll/PollOnLogin", "bool"},
+    {"/Poll/AllUsersPollOnFirstLogin", "bool"}, {"/Poll/NumberOfFirstRetries", "int"},
+    {"/Poll/IntervalForFirstSetOfRetries", "int"}, {"/Poll/NumberOfSecondRetries", "int"},
+    {"/Poll/IntervalForSecondSetOfRetries", "int"}, {"/Poll/NumberOfRemainingScheduledRetries", "int"},
+    {"/Poll/IntervalForRemainingScheduledRetries", "int"}, {"/NumberOfDaysAfterLostContactToUnenroll", "int"},
+    {"/RequireMessageSigning", "bool"}, {"/AADSendDeviceToken", "bool"}, {"/EnableOmaDmKeepAliveMessage", "bool"},
+    {"/FirstSyncStatus/TimeOutUntilSyncFailure", "int"}};
 
 // Where a first write decides the format: the provider's own, if we know it.
 bool known_format_refuses(std::string_view uri, std::string_view format) {
+    if (uri.find("/DMClient/Provider/") != uri.npos)
+        for (auto const& [leaf, right] : provider_formats)
+            if (uri.ends_with(leaf)) return format != right;
     return format != "int" && std::any_of(std::begin(int_areas), std::end(int_areas),
                                   [&](auto area) { return uri.find(area) != uri.npos; });
 }
@@ -108,6 +150,14 @@ csp_tree::csp_tree(device_facts const& f) {
     leaf(ext + "Resolution", "chr", "1920x1200");
     leaf("./DevDetail/Ext/WLANMACAddress", "chr", "000c2951609d");
     leaf("./DevDetail/Ext/WlanIPv4Address", "chr", "192.0.2.17");
+    leaf("./DevDetail/Ext/WlanIPv6Address", "chr", "2001:db8::17");
+    leaf("./DevDetail/Ext/WlanDnsSuffix", "chr", "contoso.test");
+    leaf("./DevDetail/Ext/WlanSubnetMask", "chr", "255.255.255.0");
+    leaf("./DevDetail/Ext/DeviceHardwareData", "b64", base64(f.hardware_id));
+    leaf("./Vendor/MSFT/DeviceManageability/Capabilities/CSPVersions", "xml",
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><DeviceManageability Version=\"com.microsoft/10.0/MDM/"
+        "DeviceManageability\"><Capabilities><CSPVersions><CSP Node=\"./DevDetail\" Version=\"1.1\"/><CSP "
+        "Node=\"./Device/Vendor/MSFT/Policy\" Version=\"10.0\"/></CSPVersions></Capabilities></DeviceManageability>");
 
     std::string const status = "./Vendor/MSFT/DeviceStatus/";
     leaf(status + "SecureBootState", "int", "1");
@@ -134,20 +184,30 @@ csp_tree::csp_tree(device_facts const& f) {
     leaf(status + "NetworkIdentifiers/00-0C-29-51-60-9D/Type", "int", "1");
     leaf(status + "Battery/Status", "int", "1");
     leaf(status + "Battery/EstimatedChargeRemaining", "int", "93");
+    leaf(status + "Battery/EstimatedRuntime", "int", "21600");
     leaf(status + "DomainName", "chr", "");
 
     std::string const defender = "./Device/Vendor/MSFT/Defender/Health/";
     for (auto const* name : {"DefenderEnabled", "RtpEnabled", "NisEnabled", "TamperProtectionEnabled"})
         leaf(defender + name, "bool", "true");
-    for (auto const* name : {"SignatureOutOfDate", "QuickScanOverdue", "FullScanOverdue", "RebootRequired"})
+    for (auto const* name : {"SignatureOutOfDate", "QuickScanOverdue", "FullScanOverdue", "RebootRequired",
+             "FullScanRequired", "IsVirtualMachine"})
         leaf(defender + name, "bool", "false");
     leaf(defender + "EngineVersion", "chr", "1.1.24030.4");
     leaf(defender + "SignatureVersion", "chr", "1.409.89.0");
     leaf(defender + "DefenderVersion", "chr", "4.18.24030.9");
+    for (auto const* kind : {"Quick", "Full"}) {
+        leaf(fmt::format("{}{}ScanTime", defender, kind), "chr", "2026-01-01T03:00:00Z");
+        leaf(fmt::format("{}{}ScanSigVersion", defender, kind), "chr", "1.409.89.0");
+    }
     leaf(defender + "ComputerState", "int", "0");
     leaf(defender + "ProductStatus", "int", "524288");
     leaf("./Device/Vendor/MSFT/BitLocker/Status/DeviceEncryptionStatus", "int", "0");
     leaf("./Device/Vendor/MSFT/BitLocker/Status/RemovableDrivesEncryptionStatus", "int", "0");
+    leaf("./Device/Vendor/MSFT/BitLocker/Status/RotateRecoveryPasswordsStatus", "int", "2");
+    leaf("./Device/Vendor/MSFT/BitLocker/Status/RotateRecoveryPasswordsRequestID", "chr", "");
+    leaf("./Device/Vendor/MSFT/RemoteWipe/AutomaticRedeployment/Status", "int", "0");
+    leaf("./Device/Vendor/MSFT/RemoteWipe/AutomaticRedeployment/LastError", "int", "0");
     for (auto const* profile : {"DomainProfile", "PrivateProfile", "PublicProfile"})
         leaf(fmt::format("./Vendor/MSFT/Firewall/MdmStore/{}/EnableFirewall", profile), "bool", "true", "GR");
     leaf("./Vendor/MSFT/WindowsLicensing/Edition", "int", "4");
@@ -158,19 +218,33 @@ csp_tree::csp_tree(device_facts const& f) {
 
 csp_tree csp_tree::from_json(json::object const& all) {
     csp_tree t;
-    for (auto const& [uri, n] : all) {
-        if (!n.is_object()) continue;
-        auto const& o = n.as_object();
-        t.nodes_[plain(uri)] = {text_or(o, "format", "chr"), text_or(o, "value"), text_or(o, "access", "G")};
-    }
+    t.nodes_ = read_nodes(all);
     return t;
 }
 
-json::object csp_tree::to_json() const {
+json::object csp_tree::to_json() const { return write_nodes(nodes_); }
+
+void csp_tree::set_user(std::string user) {
+    if (user == user_) return;
+    auto const from = nodes_.lower_bound("./User/");
+    auto const to = nodes_.lower_bound("./User0");  // '0' follows '/'
+    if (!user_.empty()) others_[user_] = node_map(from, to);
+    nodes_.erase(from, to);
+    user_ = std::move(user);
+    if (auto own = others_.extract(user_)) nodes_.merge(own.mapped());
+}
+
+json::object csp_tree::users_to_json() const {
+    auto copy = *this;
+    copy.set_user({});
     json::object all;
-    for (auto const& [uri, n] : nodes_)
-        all[uri] = json::object{{"format", n.format}, {"value", n.value}, {"access", n.access}};
+    for (auto const& [user, nodes] : copy.others_) all[user] = write_nodes(nodes);
     return all;
+}
+
+void csp_tree::users_from_json(json::object const& all) {
+    for (auto const& [user, nodes] : all)
+        if (nodes.is_object()) others_[plain(user)] = read_nodes(nodes.as_object());
 }
 
 bool csp_tree::has_children(std::string const& uri) const {
@@ -226,6 +300,7 @@ int csp_tree::replace(std::string_view asked, std::string_view format, std::stri
     if (n.access.find('R') == std::string::npos) return 405;
     auto const f = format_or_chr(format);
     if (f != n.format || !fits(f, value)) return 415;
+    if (uri.ends_with("/ServerHasFinishedProvisioning") && n.value == "true" && value != "true") return 405;
     n.value = value;
     return 200;
 }
@@ -235,6 +310,10 @@ int csp_tree::remove(std::string_view asked) {
     auto const at = nodes_.find(uri);
     auto const leaf = at != nodes_.end();
     if (!leaf && !has_children(uri)) return 404;
+    if (is_product(uri)) {
+        unset(uri);
+        return 200;
+    }
     if (leaf && at->second.access.find('D') == std::string::npos) return 405;
     for (auto below = nodes_.lower_bound(uri + "/"); below != nodes_.end() && below->first.starts_with(uri + "/");
          ++below)

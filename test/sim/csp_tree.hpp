@@ -36,7 +36,13 @@ public:
     csp_tree() = default;
     explicit csp_tree(device_facts const&);
     static csp_tree from_json(boost::json::object const&);
-    boost::json::object to_json() const;
+    boost::json::object to_json() const;  // what is reached at the moment: the device's nodes and the user's
+
+    // Whose ./User nodes these are from now on; empty: nobody's, and there are none. Each user's are kept apart.
+    void set_user(std::string user);
+    std::string const& user() const { return user_; }
+    boost::json::object users_to_json() const;  // {"alice@contoso.test": {URI: node}}, of all users
+    void users_from_json(boost::json::object const&);
 
     // Commands, with the SyncML status that Windows gives. `format` empty: chr.
     csp_result get(std::string_view uri) const;
@@ -56,7 +62,10 @@ public:
 
 private:
     bool has_children(std::string const& uri) const;
-    std::map<std::string, csp_node> nodes_;  // by canonical URI; interior nodes that have children need no entry
+    using node_map = std::map<std::string, csp_node>;
+    node_map nodes_;  // by canonical URI; interior nodes that have children need no entry
+    std::string user_;
+    std::map<std::string, node_map> others_;  // ./User nodes of whoever is not user_
 };
 
 // A LocURI as a server may send it: relative, from the root, no empty, dot or overlong segment, no broken escape.

@@ -78,6 +78,13 @@ void device::impl::load() {
     server_account = read_account(o, "server_account");
     client_account = read_account(o, "client_account");
     last_session = static_cast<int>(number_or(o, "last_session", 0));
+    boots = static_cast<int>(number_or(o, "boots", 1));
+    restart_due = flag_or(o, "restart_due", false);
+    seen_pushes = static_cast<std::size_t>(number_or(o, "seen_pushes", 0));
+    auto const later = csp_tree::from_json(object_or_empty(o, "due"));
+    due = later.nodes();
+    for (auto const& j : array_or_empty(o, "jobs"))
+        if (j.is_object()) jobs.push_back(read_msi_job(j.as_object()));
     for (auto const& e : array_or_empty(o, "executed")) executed.push_back(json::value_to<std::string>(e));
     for (auto const& e : array_or_empty(o, "owed_alerts")) {
         auto const& a = e.as_object();
@@ -88,6 +95,8 @@ void device::impl::load() {
             .source = text_or(a, "source")});
     }
     tree = csp_tree::from_json(object_or_empty(o, "tree"));
+    tree.users_from_json(object_or_empty(o, "users"));
+    tree.set_user(text_or(o, "signed_in"));
     if (auto const pem = read_text(directory / "key.pem")) key = private_key::from_pem(*pem);
     own = read_certificate(directory / "certificate.pem");
     issuing = read_certificate(directory / "issuing.pem");
@@ -105,7 +114,17 @@ void device::impl::save() const {
         {"name", name}, {"os_version", os_version}, {"entra_device_id", entra_device_id}, {"user", user},
         {"discovery_url", discovery_url}, {"provider_id", provider_id}, {"management_url", management_url},
         {"corporate", corporate}, {"entra", entra}, {"last_session", last_session},
-        {"executed", json::value_from(executed)}, {"tree", tree.to_json()}};
+        {"executed", json::value_from(executed)}, {"users", tree.users_to_json()}, {"signed_in", tree.user()},
+        {"boots", boots}, {"restart_due", restart_due}, {"seen_pushes", seen_pushes}};
+    auto of_device = tree;
+    of_device.set_user({});
+    o["tree"] = of_device.to_json();
+    csp_tree later;
+    for (auto const& [uri, n] : due) later.set(uri, n);
+    o["due"] = later.to_json();
+    json::array all_jobs;
+    for (auto const& j : jobs) all_jobs.push_back(sim::as_json(j));
+    o["jobs"] = std::move(all_jobs);
     if (server_account) o["server_account"] = as_json(*server_account);
     if (client_account) o["client_account"] = as_json(*client_account);
     json::array owed;
@@ -171,6 +190,8 @@ void device::impl::provision(provisioned const& p, private_key const& with) {
     tree.set(provider_node("HWDevID"), {"chr", hardware_id, "G"});
     tree.set(provider_node("ManagementServiceAddress"), {"chr", management_url, "GR"});
     tree.set(provider_node("MaxSyncApplicationVersion"), {"chr", "5.0", "G"});
+    tree.set(provider_node("Push/Status"), {"int", "4", "G"});
+    set_first_sync(tree, provider_node("FirstSyncStatus/"), true);
     for (auto const& [name_, value] : p.renewal)
         tree.set("./Device/Vendor/MSFT/CertificateStore/My/WSTEP/Renew/" + name_,
             {name_ == "ROBOSupport" ? "bool" : "int", value, "GR"});
@@ -187,6 +208,10 @@ void device::impl::forget() {
     server_account.reset();
     client_account.reset();
     owed_alerts.clear();
+    due.clear();
+    jobs.clear();
+    restart_due = false;
+    seen_pushes = 0;
     tree = csp_tree(facts());  // what the server configured goes with it
 }
 
@@ -199,6 +224,7 @@ std::string device::entra_device_id() const { return impl_->entra_device_id; }
 std::optional<identity> device::credentials() const { return impl_->credentials(); }
 std::optional<identity> device::previous_credentials() const { return impl_->previous; }
 csp_tree& device::tree() { return impl_->tree; }
+int device::boots() const { return impl_->boots; }
 void device::save() const { impl_->save(); }
 
 json::object device::describe() const {
@@ -208,6 +234,7 @@ json::object device::describe() const {
     return {{"state", d.state}, {"device_id", d.device_id}, {"entra_device_id", d.entra_device_id}, {"name", d.name},
         {"os_version", d.os_version}, {"user", d.user}, {"ownership", d.corporate ? "corporate" : "personal"},
         {"management_url", d.management_url}, {"provider_id", d.provider_id}, {"last_session", d.last_session},
+        {"signed_in", d.tree.user()}, {"boots", d.boots},
         {"thumbprint", d.own ? json::value(d.own->thumbprint()) : json::value(nullptr)},
         {"executed", json::value_from(d.executed)}, {"nodes", std::move(nodes)}};
 }
@@ -240,8 +267,8 @@ json::object as_json(session_report const& r) {
             {"from", t.from_device ? "device" : "server"}, {"http_status", t.http_status}, {"body", t.body}});
     return {{"ok", r.failure.empty()}, {"failure", r.failure}, {"violations", json::value_from(r.violations)},
         {"messages", r.messages}, {"commands", std::move(commands)}, {"executed", json::value_from(r.executed)},
-        {"last_http_status", r.last_http_status}, {"header_status", r.header_status},
-        {"transcript", std::move(transcript)}};
+        {"last_http_status", r.last_http_status}, {"header_status", r.header_status}, {"dropped", r.dropped},
+        {"server_authenticated", r.server_authenticated}, {"transcript", std::move(transcript)}};
 }
 
 }  // namespace mdmd::sim

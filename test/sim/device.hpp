@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "control_client.hpp"
 #include "csp_tree.hpp"
+#include "msi_install.hpp"
 #include "pki.hpp"
 #include "soap.hpp"
 #include "syncml_client.hpp"
@@ -69,16 +71,43 @@ struct join_report {
     std::vector<std::string> steps;  // what was done, in order
 };
 
+// What becomes of commands that set something going.
+struct behaviour {
+    int lock_status = 405;    // of RemoteLock on a desktop: 405, 500, or 200
+    int rotation_status = 0;  // what RotateRecoveryPasswordsStatus says in the session after: 0, or an error code
+    std::set<std::string> drops_at;  // "unenroll", "reboot", "wipe": the session ends without an answer to it
+    bool says_goodbye = true;        // after an Unenroll, a session with the alert of it
+    install_options install;
+};
+
 struct sync_options {
     std::string login_status = "user";
     std::optional<tenant_access> tenant;  // for the user's token, which goes with every message of an Entra device
     std::string user;                     // whose; empty: the enrolling user
     std::string user_token;               // instead of one of the tenant's
     bool token_in_alert = false;          // com.microsoft/MDM/AADUserToken instead of the header
+    bool token_in_both = false;           // in the alert and in the header
+    // Asked for by the node ForceAadToken (1: DeviceToken header, 4: as Bearer), or ordered here.
+    bool device_token_header = false, device_token_as_bearer = false;
+    std::string device_token;      // instead of one of the tenant's
+    std::string sync_type;         // "user", "device", "mixed": com.microsoft.mdm.synctype; empty: no such alert
+    int absent_user_status = 405;  // of ./User commands without their user: 405 or 500
+    // UserAgentOrigin, from SyncApplicationVersion 4.0 on; empty: 3 where server_initiated, else 1.
+    std::vector<int> origins;
+    std::optional<std::string> mode;  // of the query; empty: without it. Absent: Machine where login_status is "none"
     std::vector<client_alert> alerts;
     bool unenroll = false;  // the user removes the account
     bool server_initiated = false;
-    std::size_t max_msg_size = 0;
+    std::size_t max_msg_size = 0, max_obj_size = 0;  // announced where not 0
+    std::size_t own_message_size = 0;                // limit of our messages where not 0
+    // Credentials by MD5 with the nonce that is kept, before the server asks. Absent: where no certificate is shown.
+    std::optional<bool> digest_at_once;
+    bool challenge_server = false;  // 407 until the server shows its credentials
+    std::string spoiled_digest;     // "password", "nonce": what is wrong about our credentials
+    bool sign = false;              // MDM-Signature, also without RequireMessageSigning
+    std::string sign_header = "MDM-Signature";
+    bool spoiled_signature = false;  // of other bytes
+    behaviour does;
     bool without_certificate = false;
     bool previous_certificate = false;  // that before the last renewal
     session_faults faults;
@@ -99,6 +128,9 @@ public:
     // A new key and certificate by the old one (ROBO). `report.failure` as for join. The old one is kept until a
     // session with the new one has come to its end.
     join_report renew(renew_options const&);
+    // Waits until the tenant's WNS was asked to wake this device, since the last call. Errors: not_found (no channel
+    // is open), unavailable (nothing came in time).
+    result<void> wait_for_push(tenant_access const&, std::chrono::milliseconds timeout);
 
     // "new", "enrolled", "unenrolled", "wiped"
     std::string state() const;
@@ -107,7 +139,8 @@ public:
     std::string entra_device_id() const;          // empty before the join
     std::optional<identity> credentials() const;  // certificate and key; nothing before the join
     std::optional<identity> previous_credentials() const;
-    csp_tree& tree();  // save() keeps what is changed
+    csp_tree& tree();   // save() keeps what is changed; ./User is that of the user of the last session
+    int boots() const;  // how often it was started
     void save() const;
     boost::json::object describe() const;  // state, identifiers, addresses, nodes; no secrets
 

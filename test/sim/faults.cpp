@@ -71,6 +71,18 @@ std::optional<fault_rule> named_fault(std::string_view name) {
     if (name == "graph-refused")
         return rule("/v1.0/", 403,
             graph_error("Authorization_RequestDenied", "Insufficient privileges to complete the operation."));
+    auto const wns = [&](int status, std::pair<std::string, std::string> field) {
+        auto r = rule("^/(wns/)?$", status, {});
+        r.headers = {std::move(field)};
+        return r;
+    };
+    if (name == "wns-token-down") return rule("/accesstoken.srf", 503, "{}");
+    if (name == "wns-unauthorized") return wns(401, {"WWW-Authenticate", "Bearer"});
+    if (name == "wns-forbidden") return wns(403, {"X-WNS-Error-Description", "The channel is another application's"});
+    if (name == "wns-gone") return wns(410, {"X-WNS-Error-Description", "The channel has expired"});
+    if (name == "wns-throttled") return wns(406, {"Retry-After", "1"});
+    if (name == "wns-down") return wns(503, {"Retry-After", "1"});
+    if (name == "wns-dropped") return wns(200, {"X-WNS-Status", "dropped"});
     if (name == "graph-throttled") {
         auto r = rule("/v1.0/", 429, graph_error("TooManyRequests", "Too many requests."));
         r.headers.add("Retry-After", "1");

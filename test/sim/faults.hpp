@@ -30,7 +30,9 @@ boost::json::object as_json(fault_rule const&);
 
 // Rules by the name of what they break, for those that need more than a status: "metadata" (503), "jwks-down" (503),
 // "jwks-broken" (not JSON), "jwks-empty" (no keys), "graph-throttled" (429 with Retry-After 1), "graph-down" (503),
-// "graph-refused" (403 as an application that is no MDM), "token-down" (503).
+// "graph-refused" (403 as an application that is no MDM), "token-down" (503); of notifications "wns-token-down" (503),
+// "wns-unauthorized" (401), "wns-forbidden" (403), "wns-gone" (410), "wns-throttled" (406), "wns-down" (503), both with
+// Retry-After 1, and "wns-dropped" (200 that says so).
 std::optional<fault_rule> named_fault(std::string_view name);
 
 class fault_list {

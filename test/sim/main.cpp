@@ -8,39 +8,25 @@
 
 #include "control_client.hpp"
 #include "core/text.hpp"
-#include "device.hpp"
 #include "json_read.hpp"
 #include "proxy.hpp"
+#include "sim/cli/command.hpp"
 #include "tenant.hpp"
 
 namespace {
 
 namespace json = boost::json;
 namespace sim = mdmd::sim;
-using mdmd::fail;
 
-// What a command leaves behind: a JSON value for --json, lines for people, and the exit code.
-struct outcome {
-    int code = 0;
-    json::value value;
-    std::vector<std::string> lines;
-    std::string problem;  // one line on standard error
-};
-
-outcome failed(std::string problem, json::value value = nullptr) {
-    return {.code = 1, .value = std::move(value), .lines = {}, .problem = std::move(problem)};
-}
-
-template <class T> T must(mdmd::result<T> r) {
-    if (!r) throw std::runtime_error(r.error().detail);
-    return std::move(*r);
-}
+using sim::cli::failed;
+using sim::cli::must;
+using sim::cli::outcome;
 
 // --- tenant -------------------------------------------------------------------------------------------------------
 
 struct tenant_arguments {
     std::string directory, listen = "127.0.0.1:0", tenant_id, client_id, app_id = "https://mdm.contoso.com",
-                           secret_file, login_host, graph_host;
+                           secret_file, login_host, graph_host, wns_host, wns_login_host;
 };
 
 // ADDRESS:PORT into the two.
@@ -74,6 +60,8 @@ void serve_tenant(tenant_arguments const& a) {
     read_listen(a.listen, o.listen_address, o.listen_port);
     o.login_host = mdmd::lower(a.login_host);
     o.graph_host = mdmd::lower(a.graph_host);
+    o.wns_host = mdmd::lower(a.wns_host);
+    o.wns_login_host = mdmd::lower(a.wns_login_host);
     o.tenant_id = a.tenant_id;
     o.client_id = a.client_id;
     o.app_id = a.app_id;
@@ -295,7 +283,8 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
     auto* const add_fault = fault->add_subcommand("add", "Add a failure by name or by rule");
     add_fault
         ->add_option("RULE", a->rule,
-            "metadata, jwks-down, jwks-broken, jwks-empty, token-down, graph-down, graph-refused, graph-throttled; or "
+            "metadata, jwks-down, jwks-broken, jwks-empty, token-down, graph-down, graph-refused, graph-throttled, wns-token-down, "
+            "wns-unauthorized, wns-forbidden, wns-gone, wns-throttled, wns-down, wns-dropped; or "
             R"(JSON: {"method":"PATCH","path":"/v1.0/devices","status":429,"headers":{"Retry-After":"2"},"body":{},)"
             R"("delay_ms":0,"count":1}; a path that begins with ^ is a regular expression)")
         ->required();
@@ -311,6 +300,28 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
     });
     does(fault->add_subcommand("clear", "Forget all failures"), [send]() -> outcome {
         send("DELETE", "/sim/faults");
+        return {};
+    });
+
+    auto* const wns = ctl->add_subcommand("wns", "The notification service")->require_subcommand(1)->fallthrough();
+    does(wns->add_subcommand("show", "What a sender is registered with: token address, SID, secret, PFN"), [send] {
+        auto made = send("GET", "/sim/wns");
+        outcome o;
+        for (auto const& [name, v] : made) o.lines.push_back(sim::plain(name) + ": " + field(made, name.data()));
+        o.value = std::move(made);
+        return o;
+    });
+    does(wns->add_subcommand("pushes", "Every notification that was asked for"), [send] {
+        return listed(send("GET", "/sim/wns/pushes"), {"at", "status", "device", "channel"});
+    });
+    auto* const expire = wns->add_subcommand("expire", "Let a channel expire: 410 from now on");
+    expire->add_option("CHANNEL", a->value, "Its address")->required();
+    does(expire, [a, send]() -> outcome {
+        send("POST", "/sim/wns/expire", {{"channel", a->value}});
+        return {};
+    });
+    does(wns->add_subcommand("drop-tokens", "No token of a sender is good any more: 401"), [send]() -> outcome {
+        send("DELETE", "/sim/wns/tokens");
         return {};
     });
 
@@ -332,209 +343,10 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
     });
 }
 
-// --- device -------------------------------------------------------------------------------------------------------
-
-struct device_arguments {
-    std::string directory, tenant, ca_file, uri, value, format, access = "G", ownership = "corporate", sync_user,
-                                                                login = "user";
-    std::vector<std::string> connect_to, answer_with;
-    bool decline = false, settings = false, alert_token = false;
-    int timeout_s = 30;
-    sim::join_options join;
-    sim::sync_options sync;
-    sim::renew_options renew;
-
-    sim::network net() const {
-        sim::network n;
-        if (!ca_file.empty()) n.server_ca_pem = must(sim::read_text(ca_file));
-        n.timeout = std::chrono::seconds(timeout_s);
-        for (auto const& c : connect_to) {
-            auto const eq = c.find('=');
-            if (eq == c.npos) throw CLI::ValidationError("--connect-to", "HOST:PORT=ADDRESS:PORT is needed");
-            n.connect_to[c.substr(0, eq)] = c.substr(eq + 1);
-        }
-        return n;
-    }
-    std::optional<sim::tenant_access> access_to_tenant() const {
-        if (tenant.empty()) return std::nullopt;
-        return must(sim::read_tenant_access(tenant));
-    }
-};
-
-void add_network(CLI::App& sub, std::shared_ptr<device_arguments> const& a) {
-    sub.add_option("--tenant", a->tenant, "The tenant's folder, with its tenant.json");
-    sub.add_option(
-        "--server-ca", a->ca_file, "PEM of what to trust for the management server; the system's roots without");
-    sub.add_option("--connect-to", a->connect_to, "HOST:PORT=ADDRESS:PORT, where to connect instead of asking DNS");
-    sub.add_option("--timeout", a->timeout_s, "Seconds for one request");
-}
-
-outcome joined(sim::join_report const& r) {
-    outcome o{.code = r.failure ? 1 : 0, .value = sim::as_json(r), .lines = {}, .problem = {}};
-    for (auto const& s : r.steps) o.lines.push_back("done: " + s);
-    if (r.failure)
-        o.problem = fmt::format("{}: {}{}", r.failure->step, r.failure->text,
-            r.failure->hresult ? fmt::format(" (0x{:08X})", r.failure->hresult) : "");
-    else
-        o.lines.push_back(fmt::format("enrolled: device {} at {}", r.device_id, r.management_url));
-    return o;
-}
-
-outcome synced(sim::session_report const& r) {
-    outcome o{.code = r.failure.empty() ? 0 : 1, .value = sim::as_json(r), .lines = {}, .problem = r.failure};
-    for (auto const& c : r.commands)
-        o.lines.push_back(fmt::format("{} {} {} {}", c.status, c.verb, c.uri, mdmd::printable(c.value, 100)));
-    for (auto const& v : r.violations) o.lines.push_back("violation: " + v);
-    o.lines.push_back(fmt::format("{} messages, {} commands", r.messages, r.commands.size()));
-    return o;
-}
-
-void add_device(CLI::App& app, std::function<outcome()>& run) {
-    auto const a = std::make_shared<device_arguments>();
-    auto* const dev = app.add_subcommand("device", "A simulated Windows device")->require_subcommand(1);
-    dev->add_option("--dir", a->directory, "The device's folder; made where it is not there")->required();
-    auto const does = [&run](CLI::App* sub, std::function<outcome()> what) {
-        sub->fallthrough();
-        sub->callback([&run, what] { run = what; });
-    };
-
-    auto* const join = dev->add_subcommand("join", "Accept the Terms of Use, register in Entra, enroll");
-    add_network(*join, a);
-    join->add_option("--user", a->join.user, "Who joins: user principal name")->required();
-    join->add_option("--ownership", a->ownership, "corporate (Entra join) or personal (work account)")
-        ->check(CLI::IsMember({"corporate", "personal"}));
-    join->add_option("--terms", a->join.terms_url, "Address of the Terms of Use; none are visited without");
-    join->add_option("--discovery", a->join.discovery_url, "Address of the discovery service")->required();
-    join->add_option("--name", a->join.name, "Computer name");
-    join->add_option("--os-version", a->join.os_version, "Windows version");
-    join->add_option("--token-version", a->join.token_version, "Of the user's token")
-        ->check(CLI::IsMember({"1.0", "2.0"}));
-    join->add_option("--password", a->join.password, "On-premises authentication instead of Entra: password or PIN");
-    join->add_flag("--federated", a->join.federated, "Sign in on the server's page instead of registering in Entra");
-    join->add_option("--token-kind", a->join.token_kind, "Whose token enrolls: the user's, or the device's own")
-        ->check(CLI::IsMember({"user", "device"}));
-    join->add_option("--pin", a->join.pin, "Typed where the Terms of Use ask for one");
-    join->add_flag("--decline", a->decline, "Decline the Terms of Use");
-    join->add_flag("--from-settings", a->settings, "From Settings instead of the first run");
-    does(join, [a]() -> outcome {
-        a->join.tenant = a->join.password.empty() ? a->access_to_tenant() : std::nullopt;
-        a->join.corporate = a->ownership == "corporate";
-        a->join.accept_terms = !a->decline;
-        a->join.first_run = !a->settings;
-        a->join.net = a->net();
-        return joined(sim::device(a->directory).join(a->join));
-    });
-
-    auto const session = [a](bool unenroll) {
-        a->sync.tenant = a->access_to_tenant();
-        a->sync.user = a->sync_user;
-        a->sync.login_status = a->login;
-        a->sync.token_in_alert = a->alert_token;
-        a->sync.unenroll = unenroll;
-        a->sync.net = a->net();
-        for (auto const& rule : a->answer_with) {
-            auto const eq = rule.rfind('=');
-            if (eq == rule.npos) throw CLI::ValidationError("--answer-with", "URI=STATUS is needed");
-            a->sync.faults.answer_with[rule.substr(0, eq)] = std::stoi(rule.substr(eq + 1));
-        }
-        return synced(sim::device(a->directory).sync(a->sync));
-    };
-    auto* const sync = dev->add_subcommand("sync", "Have one management session");
-    auto* const unenroll = dev->add_subcommand("unenroll", "Remove the work account: a last session that says so");
-    for (auto* const sub : {sync, unenroll}) {
-        add_network(*sub, a);
-        sub->add_option("--login", a->login, "Who is logged on: user, others or none")
-            ->check(CLI::IsMember({"user", "others", "none"}));
-        sub->add_option("--user", a->sync_user, "Whose token is sent; the enrolling user's by default");
-        sub->add_flag("--token-in-alert", a->alert_token, "Send the token as an alert instead of a header");
-    }
-    auto& f = a->sync.faults;
-    sync->add_option("--max-msg-size", a->sync.max_msg_size, "Announce MaxMsgSize");
-    sync->add_option("--lose-reply", f.lose_reply_to, "Send message N twice and want the same bytes back");
-    sync->add_option("--abort-at", f.abort_at, "Send Alert 1223 as message N");
-    sync->add_option("--stop-after", f.stop_after, "Fall silent after the answer to message N");
-    sync->add_option("--wrong-session-at", f.wrong_session_at, "Send message N with another SessionID");
-    sync->add_option("--without-final-at", f.without_final_at, "Send message N without Final");
-    sync->add_option("--answer-with", a->answer_with, "URI=STATUS: answer so instead of doing the command");
-    sync->add_flag("--results-last", f.results_last, "All Status first, then all Results");
-    sync->add_flag("--microsoft-order", f.microsoft_status_order, "Data before TargetRef in a Status");
-    does(sync, [session] { return session(false); });
-    does(unenroll, [session] { return session(true); });
-
-    auto* const renew = dev->add_subcommand("renew", "Get a new certificate by the old one");
-    add_network(*renew, a);
-    auto& r = a->renew;
-    renew->add_option("--value-type", a->value, "Of the signed request: oasis, microsoft, or twice (base64 of base64)")
-        ->check(CLI::IsMember({"oasis", "microsoft", "twice"}));
-    renew->add_flag("!--no-user-name", r.user_name, "Without a user name and an empty password in the header");
-    renew->add_flag("--without-certificate", r.without_certificate, "Show no certificate in TLS");
-    renew->add_flag("--by-previous", r.by_previous, "By the certificate before the last renewal");
-    renew->add_flag("--same-key", r.same_key, "For the key that the device has");
-    renew->add_flag("--lose-reply", r.lose_reply, "The answer never arrives");
-    renew->add_flag("--again", r.again, "The request whose answer was lost, once more");
-    does(renew, [a]() -> outcome {
-        auto o = a->renew;
-        if (a->value == "microsoft") o.form = sim::token_form::pkcs7_microsoft;
-        if (a->value == "twice") o.form = sim::token_form::pkcs7_twice;
-        o.net = a->net();
-        return joined(sim::device(a->directory).renew(o));
-    });
-
-    auto* const set = dev->add_subcommand("set", "Set a node of the device's tree");
-    set->add_option("URI", a->uri)->required();
-    set->add_option("VALUE", a->value)->required();
-    set->add_option("--format", a->format, "chr, int, bool …; that of before, or chr");
-    set->add_option("--access", a->access, "Letters of A D G R E, for a node that is new");
-    does(set, [a]() -> outcome {
-        sim::device d(a->directory);
-        sim::csp_node n;
-        if (auto const* const old = d.tree().find(a->uri))
-            n = *old;
-        else
-            n.access = a->access;
-        n.value = a->value;
-        if (!a->format.empty()) n.format = a->format;
-        d.tree().set(a->uri, n);
-        d.save();
-        return {};
-    });
-    auto* const unset = dev->add_subcommand("unset", "Remove a node with what is below it");
-    unset->add_option("URI", a->uri)->required();
-    does(unset, [a]() -> outcome {
-        sim::device d(a->directory);
-        d.tree().unset(a->uri);
-        d.save();
-        return {};
-    });
-    auto* const show = dev->add_subcommand("show", "Show the device, or one node");
-    show->add_option("URI", a->uri);
-    does(show, [a]() -> outcome {
-        sim::device d(a->directory);
-        if (!a->uri.empty()) {
-            auto const got = d.tree().get(a->uri);
-            if (got.status != 200) return failed(fmt::format("{}: status {}", a->uri, got.status));
-            return {.code = 0,
-                .value = json::object{{"uri", a->uri}, {"format", got.format}, {"value", got.value}},
-                .lines = {got.value},
-                .problem = {}};
-        }
-        outcome o{.code = 0, .value = d.describe(), .lines = {}, .problem = {}};
-        for (auto const& [name, v] : o.value.as_object()) {
-            if (name == "nodes")
-                for (auto const& [uri, text] : v.as_object())
-                    o.lines.push_back(sim::plain(uri) + " = " + json::value_to<std::string>(text));
-            else
-                o.lines.push_back(
-                    sim::plain(name) + ": " + (v.is_string() ? json::value_to<std::string>(v) : json::serialize(v)));
-        }
-        return o;
-    });
-}
-
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"Simulated Entra tenant, simulated Windows devices and a proxy"};
+    CLI::App app{"Simulated Entra tenant with its notification service, simulated Windows devices and a proxy"};
     app.require_subcommand(1);
     bool as_json = false;
     std::function<outcome()> run;
@@ -559,8 +371,12 @@ int main(int argc, char** argv) try {
     tenant->add_option(
         "--login-host", t.login_host, "Serve the login half under this name alone, such as login.microsoftonline.us");
     tenant->add_option("--graph-host", t.graph_host, "Likewise for Graph");
+    tenant->add_option(
+        "--wns-host", t.wns_host, "Likewise for channels of the notification service, such as sim.notify.windows.com");
+    tenant->add_option("--wns-login-host", t.wns_login_host, "Likewise for its tokens, such as login.live.com");
     add_tenant_ctl(app, run);
-    add_device(app, run);
+    sim::cli::add_device(app, run);
+    sim::cli::add_fleet(app, run);
     add_proxy(app, run);
     app.add_flag("--json", as_json, "One JSON value on standard output");
     for (auto* const sub : app.get_subcommands({})) sub->fallthrough();

@@ -343,14 +343,26 @@ certificate self_signed(private_key const& key, std::string const& common_name, 
     return issue(r, key.get(), nullptr, key.get());
 }
 
-std::string cms_sign(std::string_view content, identity const& signer) {
+namespace {
+
+std::string signed_data(std::string_view content, identity const& signer, unsigned flags) {
     auto const in = memory(content);
     owned<CMS_ContentInfo, CMS_ContentInfo_free> const cms(
-        CMS_sign(nullptr, nullptr, nullptr, nullptr, CMS_BINARY | CMS_PARTIAL));
-    must(cms && CMS_add1_signer(cms.get(), signer.own.get(), signer.key.get(), EVP_sha256(), CMS_BINARY) &&
-             CMS_final(cms.get(), in.get(), nullptr, CMS_BINARY) == 1,
+        CMS_sign(nullptr, nullptr, nullptr, nullptr, flags | CMS_PARTIAL));
+    must(cms && CMS_add1_signer(cms.get(), signer.own.get(), signer.key.get(), EVP_sha256(), flags) &&
+             CMS_final(cms.get(), in.get(), nullptr, flags) == 1,
         "CMS");
     return encoded<CMS_ContentInfo>(cms.get(), i2d_CMS_ContentInfo);
+}
+
+}  // namespace
+
+std::string cms_sign(std::string_view content, identity const& signer) {
+    return signed_data(content, signer, CMS_BINARY);
+}
+
+std::string cms_sign_detached(std::string_view content, identity const& signer) {
+    return signed_data(content, signer, CMS_BINARY | CMS_DETACHED);
 }
 
 }  // namespace mdmd::sim

@@ -88,5 +88,7 @@ certificate self_signed(private_key const& key, std::string const& common_name, 
 
 // CMS SignedData (DER) with the content inside and the signer's certificate, SHA-256. [RFC 5652]
 std::string cms_sign(std::string_view content, identity const& signer);
+// Likewise with the content outside: what MDM-Signature holds of a message's body.
+std::string cms_sign_detached(std::string_view content, identity const& signer);
 
 }  // namespace mdmd::sim

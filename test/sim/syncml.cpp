@@ -35,6 +35,7 @@ constexpr slot meta_slots[] = {{"FieldLevel", 0, 1}, {"Format", 0, 1}, {"Type", 
     {"Anchor", 0, 1}, {"Version", 0, 1}, {"NextNonce", 0, 1}, {"MaxMsgSize", 0, 1}, {"MaxObjSize", 0, 1},
     {"EMI", 0, many}, {"Mem", 0, 1}};
 constexpr slot chal_slots[] = {{"Meta", 1, 1}};
+constexpr slot cred_slots[] = {{"Meta", 0, 1}, {"Data", 1, 1}};
 
 constexpr std::string_view formats[] = {
     "chr", "int", "bool", "b64", "bin", "node", "null", "xml", "date", "time", "float"};
@@ -121,8 +122,33 @@ private:
         out_.msg_id = number(h, "MsgID", 1, 1'000'000);
         out_.target = address(h, "Target");
         out_.source = address(h, "Source");
+        if (auto const* const s = child(h, "Source")) out_.source_name = text(*s, "LocName");
+        if (auto const* const c = child(h, "Cred")) credentials(*c);
         out_.resp_uri = text(h, "RespURI");
-        if (auto const* const m = child(h, "Meta")) sequence("Meta", *m, meta_slots, meta_ns);
+        if (auto const* const m = child(h, "Meta")) {
+            sequence("Meta", *m, meta_slots, meta_ns);
+            out_.max_msg_size = size_of(*m, "MaxMsgSize").value_or(0);
+        }
+    }
+
+    void credentials(xml::tree const& c) {
+        sequence("Cred", c, cred_slots);
+        if (auto const* const m = child(c, "Meta")) {
+            sequence("Meta", *m, meta_slots, meta_ns);
+            out_.cred_type = text(*m, "Type", meta_ns);
+            if (text(*m, "Format", meta_ns) != "b64") wrong("the Cred is not of Format b64");
+        }
+        out_.cred_data = text(c, "Data");
+    }
+
+    std::optional<std::size_t> size_of(xml::tree const& meta, char const* name) {
+        if (!child(meta, name, meta_ns)) return std::nullopt;
+        auto const s = text(meta, name, meta_ns);
+        std::size_t v = 0;
+        auto const [end, ec] = std::from_chars(s.data(), s.data() + s.size(), v);
+        if (ec != std::errc{} || end != s.data() + s.size())
+            wrong(fmt::format("<{}> '{}' is no number of octets", name, printable(s, 40)));
+        return v;
     }
 
     void body(xml::tree const& b) {
@@ -179,6 +205,7 @@ private:
             sequence("Meta", *m, meta_slots, meta_ns);
             i.format = text(*m, "Format", meta_ns);
             i.type = text(*m, "Type", meta_ns);
+            i.size = size_of(*m, "Size");
         }
         if (!i.format.empty() && std::find(std::begin(formats), std::end(formats), i.format) == std::end(formats))
             wrong(fmt::format("Format '{}' is none", printable(i.format, 40)));
@@ -186,13 +213,14 @@ private:
             i.has_data = true;
             i.data = d->data();
         }
-        if (child(t, "MoreData")) wrong("MoreData: this client takes no large objects in pieces");
+        i.more_data = child(t, "MoreData") != nullptr;
         if (command != "Alert") {
             if (auto const bad = locuri_failure(i.target)) wrong(fmt::format("{}: {}", command, *bad));
             if (!i.source.empty()) wrong(fmt::format("{} has a Source", command));
         }
         if ((command == "Get" || command == "Delete") && i.has_data) wrong(fmt::format("{} carries Data", command));
-        auto const dataless = i.format == "null" || i.format == "node";
+        // What only an Exec gives its data to is added without any.
+        auto const dataless = i.format == "null" || i.format == "node" || i.target.ends_with("/DownloadInstall");
         if ((command == "Add" || command == "Replace") && !i.has_data && !dataless)
             wrong(fmt::format("{} of {} has no Data", command, printable(i.target, 200)));
         into.items.push_back(std::move(i));
@@ -204,6 +232,8 @@ private:
         c.name = name;
         if (name == "Atomic" || name == "Sequence") {
             if (!within.empty()) wrong(fmt::format("{} inside {}", name, within));
+            if (depth_ == 8) return wrong("Atomic and Sequence are nested too deep");
+            ++depth_;
             take_id(t, c.cmd_id);
             bool first = true;
             for (auto const& [inner, i] : t) {
@@ -218,6 +248,7 @@ private:
                 first = false;
             }
             if (c.children.empty()) wrong(fmt::format("{} is empty", name));
+            --depth_;
         } else if (name == "Add" || name == "Replace" || name == "Delete" || name == "Get" || name == "Exec") {
             if (name == "Get" && within == "Atomic") wrong("Get inside Atomic");
             if (name == "Exec")
@@ -242,6 +273,7 @@ private:
 
     server_message out_;
     std::set<int> ids_;
+    int depth_ = 0;
 };
 
 }  // namespace
@@ -255,6 +287,12 @@ bool server_message::has_commands() const {
     return std::any_of(commands.begin(), commands.end(), [](auto const& c) { return c.name != "Alert"; });
 }
 
+bool server_message::has_piece() const {
+    return std::any_of(commands.begin(), commands.end(), [](auto const& c) {
+        return std::any_of(c.items.begin(), c.items.end(), [](auto const& i) { return i.more_data; });
+    });
+}
+
 server_message read_server_message(std::string_view text) { return message_reader().take(text); }
 
 std::string write_status(status_text const& s) {
@@ -263,20 +301,34 @@ std::string write_status(status_text const& s) {
                           : fmt::format("<Data msft:originalerror=\"{}\">{}</Data>", s.original_error, s.code);
     auto const ref =
         s.target_ref.empty() ? std::string() : fmt::format("<TargetRef>{}</TargetRef>", html_escape(s.target_ref));
-    return fmt::format("<Status><CmdID>{}</CmdID><MsgRef>{}</MsgRef><CmdRef>{}</CmdRef><Cmd>{}</Cmd>{}{}</Status>",
-        s.cmd_id, s.msg_ref, s.cmd_ref, s.cmd, s.microsoft_order ? data : ref, s.microsoft_order ? ref : data);
+    auto const challenge =
+        s.next_nonce.empty()
+            ? std::string()
+            : fmt::format(
+                  "<Chal><Meta><Format xmlns=\"syncml:metinf\">b64</Format><Type xmlns=\"syncml:metinf\">syncml:auth-md5"
+                  "</Type><NextNonce xmlns=\"syncml:metinf\">{}</NextNonce></Meta></Chal>",
+                  s.next_nonce);
+    return fmt::format("<Status><CmdID>{}</CmdID><MsgRef>{}</MsgRef><CmdRef>{}</CmdRef><Cmd>{}</Cmd>{}{}{}</Status>",
+        s.cmd_id, s.msg_ref, s.cmd_ref, s.cmd, s.microsoft_order ? data : ref, challenge,
+        s.microsoft_order ? ref : data);
 }
 
 std::string write_results(
     int cmd_id, int msg_ref, int cmd_ref, std::string_view uri, std::string_view format, std::string_view value) {
-    auto const meta =
-        format == "chr" || format.empty()
-            ? std::string()
-            : fmt::format("<Meta><Format xmlns=\"syncml:metinf\">{}</Format></Meta>", html_escape(format));
+    return write_results_piece(cmd_id, msg_ref, cmd_ref, uri, format, value, std::nullopt, false);
+}
+
+std::string write_results_piece(int cmd_id, int msg_ref, int cmd_ref, std::string_view uri, std::string_view format,
+    std::string_view piece, std::optional<std::size_t> size, bool more) {
+    std::string meta;
+    if (format != "chr" && !format.empty())
+        meta += fmt::format("<Format xmlns=\"syncml:metinf\">{}</Format>", html_escape(format));
+    if (size) meta += fmt::format("<Size xmlns=\"syncml:metinf\">{}</Size>", *size);
+    if (!meta.empty()) meta = fmt::format("<Meta>{}</Meta>", meta);
     return fmt::format(
         "<Results><CmdID>{}</CmdID><MsgRef>{}</MsgRef><CmdRef>{}</CmdRef><Cmd>Get</Cmd><Item><Source><LocURI>{}</LocURI>"
-        "</Source>{}<Data>{}</Data></Item></Results>",
-        cmd_id, msg_ref, cmd_ref, html_escape(uri), meta, html_escape(value));
+        "</Source>{}<Data>{}</Data>{}</Item></Results>",
+        cmd_id, msg_ref, cmd_ref, html_escape(uri), meta, html_escape(piece), more ? "<MoreData/>" : "");
 }
 
 }  // namespace mdmd::sim

@@ -14,6 +14,8 @@ struct sync_item {
     std::string format, type;    // of Meta
     std::string data;
     bool has_data = false;
+    bool more_data = false;           // a piece of a large object, and not its last one
+    std::optional<std::size_t> size;  // of the whole object: at its first piece
 };
 
 struct sync_command {
@@ -34,7 +36,9 @@ struct sync_status {
 struct server_message {
     std::string session_id;
     int msg_id = 0;
-    std::string target, source, resp_uri;
+    std::string target, source, source_name, resp_uri;
+    std::string cred_type, cred_data;  // of a Cred, the data in base64; empty: none
+    std::size_t max_msg_size = 0;      // announced in Meta; 0: not
     std::vector<sync_status> statuses;
     std::vector<sync_command> commands;  // Alert 1222 and 1223 included
     bool final = false;
@@ -42,6 +46,7 @@ struct server_message {
 
     bool has_alert(int code) const;
     bool has_commands() const;  // any that is no Alert
+    bool has_piece() const;     // the first pieces of a large object, whose rest is to come
 };
 
 server_message read_server_message(std::string_view text);
@@ -54,9 +59,13 @@ struct status_text {
     std::string_view target_ref = {};      // empty: none
     std::string_view original_error = {};  // msft:originalerror, empty: none
     bool microsoft_order = false;          // Data before TargetRef, as [MS-MDM] has it
+    std::string_view next_nonce = {};      // base64, of a Chal for MD5; empty: none
 };
 std::string write_status(status_text const&);
 std::string write_results(
     int cmd_id, int msg_ref, int cmd_ref, std::string_view uri, std::string_view format, std::string_view value);
+// A piece of a large object: `size` of the whole at the first one, `more` at all but the last.
+std::string write_results_piece(int cmd_id, int msg_ref, int cmd_ref, std::string_view uri, std::string_view format,
+    std::string_view piece, std::optional<std::size_t> size, bool more);
 
 }  // namespace mdmd::sim

@@ -14,7 +14,7 @@ constexpr auto secret_life = std::chrono::hours(24 * 180);
 
 std::vector<std::string> server_names(tenant_options const& o) {
     std::vector<std::string> all{"localhost", "127.0.0.1"};
-    for (auto const& host : {o.login_host, o.graph_host})
+    for (auto const& host : {o.login_host, o.graph_host, o.wns_host, o.wns_login_host})
         if (!host.empty()) all.push_back(host);
     return all;
 }
@@ -70,6 +70,7 @@ tenant::impl::impl(tenant_options o)
     if (options.client_id.empty()) options.client_id = new_guid();
     options.tenant_id = lower(options.tenant_id);
     options.client_id = lower(options.client_id);
+    if (options.wns_secret.empty()) options.wns_secret = make_client_secret();
     if (options.secrets.empty()) options.secrets.push_back(make_client_secret());
     for (auto const& s : options.secrets)
         what.secrets.push_back({.key_id = new_guid(), .value = s, .ends = wall_clock() + secret_life});
@@ -289,11 +290,17 @@ std::vector<log_entry> tenant::log() const {
 
 http::response tenant::impl::handle(http::request const& r) {
     auto const on_login = names(r, options.login_host), on_graph = names(r, options.graph_host);
+    auto const on_wns = names(r, options.wns_host), on_wns_login = names(r, options.wns_login_host);
     auto const for_graph = r.path.starts_with("/v1.0/") || r.path.starts_with("/beta/");
     auto const nothing_here = [] { return json_response(404, json::object{{"error", "not_found"}}); };
-    if (r.path.starts_with("/sim/")) return on_login || on_graph ? nothing_here() : control(r);
-    auto const& its_host = for_graph ? options.graph_host : options.login_host;
-    if (its_host.empty() ? on_login || on_graph : !names(r, its_host)) return nothing_here();
+    auto const on_any = on_login || on_graph || on_wns || on_wns_login;
+    if (r.path.starts_with("/sim/")) return on_any ? nothing_here() : control(r);
+    auto const for_wns = r.path == "/" || r.path == "/wns/", for_wns_login = r.path == "/accesstoken.srf";
+    auto const& its_host = for_graph       ? options.graph_host
+                           : for_wns       ? options.wns_host
+                           : for_wns_login ? options.wns_login_host
+                                           : options.login_host;
+    if (its_host.empty() ? on_any : !names(r, its_host)) return nothing_here();
     std::optional<fault_rule> fault;
     {
         std::scoped_lock const lock(mutex);
@@ -312,10 +319,15 @@ http::response tenant::impl::handle(http::request const& r) {
                     .status = fault->status,
                     .body = "answered by a fault",
                     .client_request_id = std::string(r.headers.get("client-request-id").value_or(""))});
+            if (for_wns)
+                wns_pushes.push_back(
+                    {.at = wall_clock(), .channel = wns_origin() + "?" + r.query, .status = fault->status});
             return {.status = fault->status, .headers = fault->headers, .body = fault->body};
         }
     }
     if (for_graph) return graph_request(r);
+    if (for_wns) return notify(r);
+    if (for_wns_login) return wns_token(r);
     auto const cut = r.path.find('/', 1);
     if (cut != r.path.npos)
         return login(r, std::string_view(r.path).substr(1, cut - 1), std::string_view(r.path).substr(cut));

@@ -27,6 +27,12 @@ struct tenant_options {
     // requests whose Host is that name, on port 443 as far as addresses go: who calls it connects to the listener all
     // the same. Empty: on localhost.
     std::string login_host, graph_host;
+    // Likewise for the notification service: "sim.notify.windows.com" for channels, "login.live.com" for its tokens.
+    std::string wns_host, wns_login_host;
+    std::string wns_sid =
+        "ms-app://s-1-15-2-1000000001-1000000002-1000000003-1000000004-1000000005-1000000006-1000000007";
+    std::string wns_secret;  // empty: one of ours, which wns() tells
+    std::string wns_pfn = "Contoso.Mdm_8wekyb3d8bbwe";
     mdm_urls urls;                           // empty ones are made from app_id, as an administrator enters them
     std::vector<std::string> redirect_uris;  // where users may be sent back to; empty: app_id's sign-in page
 };
@@ -60,6 +66,20 @@ struct log_entry {
     std::string client_request_id;
 };
 boost::json::object as_json(log_entry const&);
+
+// What a sender of pushes is registered with at the notification service, and where it gets its tokens.
+struct wns_account {
+    std::string token_url, sid, secret, pfn;
+};
+// One notification that was asked for, whatever became of it.
+struct wns_push {
+    time_point at;
+    std::string channel, device;  // the device's ID; empty: no such channel
+    int status = 0;
+    std::string ttl, cache_policy;  // X-WNS-TTL, X-WNS-Cache-Policy
+    std::size_t octets = 0;
+};
+boost::json::object as_json(wns_push const&);
 
 // All functions may be called by any thread at any time after start().
 class tenant {
@@ -116,6 +136,14 @@ public:
     // The sign-in page sends every user back with this error of OAuth's from now on, "access_denied", and this code;
     // an empty one: no longer.
     void refuse_sign_ins(std::string error, int aadsts);
+
+    wns_account wns() const;
+    std::vector<wns_push> pushes() const;
+    // A channel of that device for an application; the same again until it has expired. Errors: malformed (no such
+    // package family name).
+    [[nodiscard]] result<std::string> open_channel(std::string const& pfn, std::string const& device_id);
+    bool expire_channel(std::string const& uri);  // false: there is none
+    void drop_wns_tokens();                       // none is good any more
 
     void add_fault(fault_rule);
     void clear_faults();

@@ -144,6 +144,7 @@ http::response tenant::impl::control(http::request const& r) {
         auto const added = self->add_certificate(text_or(o, "pem"), ends);
         return added ? json_response(201, json::object{{"thumbprint", *added}}) : refused(added.error());
     }
+    if (auto const answer = wns_control(r, o)) return *answer;
     if (is("POST", "/sim/mdm-urls")) {
         self->set_mdm_urls({text_or(o, "terms_of_use"), text_or(o, "discovery"), text_or(o, "compliance")});
         return json_response(204, nullptr);

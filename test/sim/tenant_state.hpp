@@ -36,6 +36,12 @@ struct tenant::impl {
     http::response graph_request(http::request const&);
     result<std::set<std::string>> graph_roles(http::request const&) const;
 
+    // The notification service. tenant_wns.cpp
+    http::response wns_token(http::request const&);
+    http::response notify(http::request const&);
+    std::optional<http::response> wns_control(http::request const&, boost::json::object const&);
+    std::string wns_origin() const;
+
     // The API under /sim/. tenant_control.cpp
     http::response control(http::request const&);
 
@@ -58,6 +64,14 @@ struct tenant::impl {
         bool redeemed = false;
     };
     std::map<std::string, sign_in> codes;
+    struct wns_channel {
+        std::string pfn, device;
+        bool expired = false;
+        std::size_t received = 0;  // notifications that reached the device
+    };
+    std::map<std::string, wns_channel> channels;  // by the token in the address
+    std::map<std::string, time_point> wns_tokens;
+    std::vector<wns_push> wns_pushes;
     std::string sign_in_error;  // empty: users are signed in
     int sign_in_aadsts = 0;
     fault_list faults;
