@@ -90,7 +90,9 @@ http::response serve_listener(service::appliance& a, http::handler const& others
             "server.public_url or admin.public_url, or a name in admin.tls_certificate.");
     auto const direct = fmt::format("{}://{}", s.admin.certificate_pem.empty() ? "http" : "https", host);
     auto const& origin = s.admin.public_url.text.empty() ? direct : s.admin.public_url.text;
-    if (is_of_another_page(r, {direct, origin}))
+    // Of the name that is served by https alone there is no page of ours by http.
+    bool const by_proxy = s.admin.certificate_pem.empty() && without_port(host) == s.admin.public_url.host;
+    if (is_of_another_page(r, {by_proxy ? origin : direct, origin}))
         return refuse(a, r, 403, "accessDenied", "Pages of other origins may not change anything here.");
     return is_graph_path(r.path) ? serve_graph(a, origin, r) : others(r);
 }
