@@ -140,7 +140,7 @@ TEST_CASE("what nobody wants is removed only where it may be on the device", "[p
     if (removed) CHECK(got.begin()->second.state == setting_state::removing);
 }
 
-TEST_CASE("a session deletes, then writes in the order of the file, then reads", "[policy]") {
+TEST_CASE("a session deletes, then writes in the order of the file; drift is looked for apart", "[policy]") {
     auto const wish = desired(
         {policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/Z/Parent/Child", "1"),
                             setting("./Vendor/MSFT/A/Late", "2"), {"./Vendor/MSFT/Z/Parent", "node", std::nullopt, 0},
@@ -151,16 +151,51 @@ TEST_CASE("a session deletes, then writes in the order of the file, then reads",
     records.merge(one("./Vendor/MSFT/M/There", setting_state::applied, 200, "5"));
     records.merge(one("./Vendor/MSFT/M/Node", setting_state::applied, 200));
     records.at("./Vendor/MSFT/M/Node").wanted = {"./Vendor/MSFT/M/Node", "node", std::nullopt, "p"};
-    auto const got = first_round(reconcile(wish, records));
+    records = reconcile(wish, records);
+    auto const got = first_round(records);
     CHECK(show(got) == std::vector<std::string>{"Delete ./Vendor/MSFT/Old/Below", "Delete ./Vendor/MSFT/Old",
                            "Replace " + lock + " = 8", "Add ./Vendor/MSFT/Z/Parent",
-                           "Add ./Vendor/MSFT/Z/Parent/Child = 1", "Add ./Vendor/MSFT/A/Late = 2",
-                           "Get ./Vendor/MSFT/M/There"});
+                           "Add ./Vendor/MSFT/Z/Parent/Child = 1", "Add ./Vendor/MSFT/A/Late = 2"});
+    CHECK(show(drift_round(records)) == std::vector<std::string>{"Get ./Vendor/MSFT/M/There"});
     CHECK(got[2].key == "setting:" + lock_key);
     CHECK(got[2].what.format == "int");
     CHECK(got[2].what.type == "text/plain");
     CHECK(got[3].what.format == "node");
     CHECK(got[3].what.type.empty());
+}
+
+TEST_CASE("what belongs in one Atomic stands together in the queue, deletes apart", "[policy]") {
+    std::string const other = "./Vendor/MSFT/Policy/Config/DeviceLock/DevicePasswordEnabled";
+    auto const wish = desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1"), setting(other, "0")})}, {});
+    auto records = one("./Vendor/MSFT/Policy/Config/DeviceLock/DevicePasswordHistory", setting_state::applied, 200);
+    records = reconcile(wish, records);
+    auto const got = first_round(records);
+    REQUIRE(got.size() == 4);
+    CHECK(got[0].what.what == omadm::verb::remove);
+    CHECK(got[0].atomic.empty());
+    CHECK_FALSE(got[1].atomic.empty());
+    CHECK(got[1].what.uri == lock);
+    CHECK(got[2].what.uri == other);
+    CHECK(got[2].atomic == got[1].atomic);
+    CHECK(got[3].atomic.empty());
+}
+
+TEST_CASE("what an Atomic took back is written again, three times at the most", "[policy]") {
+    auto records = reconcile(desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1")})}, {}), {});
+    omadm::outcome back;
+    int writes = 0;
+    for (; writes < 10; ++writes) {
+        auto const next = again(records, {lock_key});
+        if (next.empty()) break;
+        REQUIRE(next.size() == 1);
+        CHECK_FALSE(next[0].atomic.empty());
+        back.key = next[0].key;
+        back.sent = next[0].what;
+        back.status = 216;
+        CHECK_FALSE(take(records, back));
+    }
+    CHECK(writes == 4);
+    CHECK(again(records, {}).empty());
 }
 
 TEST_CASE("what was on the device once is replaced, what vanished is added", "[policy]") {
@@ -402,6 +437,7 @@ struct device {
 void hold_session(device& d, desired_state const& wish, record_map& records, double lost) {
     records = reconcile(wish, std::move(records));
     auto queue = first_round(records);
+    for (auto& read : drift_round(records)) queue.push_back(std::move(read));
     for (std::size_t i = 0; i < queue.size() && queue.size() < 1000; ++i) {
         auto const o = d.answer(queue[i]);
         if (d.chance(lost)) return;  // the connection ends: this answer and all after it never come

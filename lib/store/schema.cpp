@@ -96,7 +96,7 @@ CREATE TABLE device (
     device_nonce TEXT NOT NULL,
     first_sync TEXT NOT NULL            -- what Windows' status page was told: owed, begun, done
 );
-CREATE INDEX device_user ON device (user_id, state);
+CREATE INDEX device_of_user ON device (user_id, state);
 CREATE INDEX device_hardware ON device (hardware_id);
 CREATE INDEX device_source ON device (mdm_device_id);
 CREATE INDEX device_entra ON device (entra_device_id);
