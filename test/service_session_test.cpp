@@ -11,8 +11,7 @@ constexpr char page[] = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/FirstSyncSt
 
 std::string setting_uri(std::string const& name) { return "./Device/Vendor/MSFT/Policy/Config/Area/" + name; }
 
-// What counts the rows that are written.
-std::int64_t rows_changed(store::database& db) {
+std::int64_t traces_kept(store::database& db) {
     return db.read([](store::connection& c) {
         auto const r = c.query("SELECT count(*) FROM trace");
         return r->next() ? r->integer(0) : 0;
@@ -160,14 +159,16 @@ TEST_CASE_METHOD(session_fixture, "sessions are kept message by message, their s
     appliance->tend_sessions();
     appliance = start();
     CHECK(service::traces(*appliance, "PC1").value().size() == 1);
-    sync("2");
-    sync("3");
+    for (auto const* session : {"2", "3"}) {
+        time.advance(1s);
+        sync(session);
+    }
     appliance->tend_sessions();
     auto const later = service::traces(*appliance, "PC1").value();
     REQUIRE(later.size() == 2);
     CHECK(later[1].idle);
     CHECK(later[1].session_id == "3");
-    CHECK(rows_changed(db) == 2);
+    CHECK(traces_kept(db) == 2);
     config.settings.management.trace = 0;
     reconfigure();
     sync("4");

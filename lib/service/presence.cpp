@@ -51,7 +51,8 @@ std::optional<entra::identity> user_of_tokens(
 presence who_is_there(
     signing_keys& keys, store::device const& device, http::request const& r, omadm::intake const& in) {
     auto const& login = in.next.login_status;
-    auto const mode = find_parameter(parse_query(r.query), "mode").value_or("");
+    auto const query = parse_query(r.query);
+    auto const mode = find_parameter(query, "mode").value_or("");
     bool const loaded = login == "user" || (login.empty() && !iequals(mode, "Machine"));
     presence there;
     if (device.enrollment_type == "Device") {

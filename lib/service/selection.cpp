@@ -88,9 +88,11 @@ result<selection::term> selection::parse_term(std::string_view text) {
         return fail(errc::malformed, fmt::format("expected one of = != < <= > >=, got '{}'", shown));
     t.how = how->second;
     rest = trim(rest.substr(how->first.size()));
-    if (rest.size() >= 2 && rest.front() == '"' && rest.back() == '"') rest = rest.substr(1, rest.size() - 2);
-    if (rest.empty() || rest.find('"') != rest.npos)
-        return fail(errc::malformed, fmt::format("expected a value after {}{}", t.field, how->first));
+    bool const quoted = rest.size() >= 2 && rest.front() == '"' && rest.back() == '"';
+    if (quoted) rest = rest.substr(1, rest.size() - 2);
+    if (rest.empty() || rest.find('"') != rest.npos || (!quoted && rest.find(' ') != rest.npos))
+        return fail(errc::malformed,
+            fmt::format("expected one value, in quotes where it has blanks, after {}{}", t.field, how->first));
     t.value = std::string(rest);
     bool const ordered = t.how != op::eq && t.how != op::ne;
     if (t.field == "os_version" && !parse_os_version(t.value))
