@@ -36,9 +36,9 @@ void print_device(json::value const& v) {
     }
     if (auto const& settings = o.at("settings").as_array(); !settings.empty()) {
         fmt::print("\nsettings\n");
-        table(settings,
-            {{"STATE", "state"}, {"STATUS", "status"}, {"ERROR", "original_error"}, {"USER", "user"},
-                {"POLICY", "policy"}, {"WANTED", "wanted"}, {"REPORTED", "reported"}, {"NOTE", "note"}, {"URI", "uri"}});
+        table(settings, {{"STATE", "state"}, {"STATUS", "status"}, {"ERROR", "original_error"}, {"USER", "user"},
+                            {"POLICY", "policy"}, {"WANTED", "wanted"}, {"REPORTED", "reported"}, {"NOTE", "note"},
+                            {"URI", "uri"}});
     }
     if (auto const* apps = o.if_contains("apps"); apps && !apps->as_array().empty()) {
         fmt::print("\napps\n");
@@ -60,7 +60,8 @@ void print_queued(json::value const& v) {
         fmt::print("{} queued\n", show(v.at("id")));
         return;
     }
-    for (auto const& one : all->as_array()) fmt::print("{} queued for {}\n", show(one.at("id")), show(one.at("device_id")));
+    for (auto const& one : all->as_array())
+        fmt::print("{} queued for {}\n", show(one.at("id")), show(one.at("device_id")));
     fmt::print("{} devices\n", all->as_array().size());
 }
 
@@ -100,7 +101,8 @@ void add_order(CLI::App* devices, command_line& line, shared_arguments const& a,
         verb->add_option("--keep", a->variant,
             "What stays, or how: protected, keep-user-data, keep-provisioning, cloud, cloud-keep-user-data, "
             "cloud-keep-provisioning, redeploy; without it everything goes");
-    if (kind == "scan") verb->add_option("--kind", a->variant, "quick or full")->check(CLI::IsMember({"quick", "full"}));
+    if (kind == "scan")
+        verb->add_option("--kind", a->variant, "quick or full")->check(CLI::IsMember({"quick", "full"}));
     if (!warning.empty()) verb->add_flag("--yes", a->yes, "Do it: " + warning);
     asks(
         line, verb,
@@ -114,8 +116,8 @@ void add_order(CLI::App* devices, command_line& line, shared_arguments const& a,
 }
 
 void add_orders(CLI::App* devices, command_line& line, shared_arguments const& a) {
-    add_order(devices, line, a, "sync",
-        "Read the device whole in its next session, and wake it where push is set up", "sync");
+    add_order(devices, line, a, "sync", "Read the device whole in its next session, and wake it where push is set up",
+        "sync");
     add_order(devices, line, a, "lock", "Lock the screen, where Windows lets itself be locked from afar", "lock");
     add_order(devices, line, a, "reboot", "Restart Windows within 5 minutes", "reboot");
     add_order(devices, line, a, "retire", "End the device's management; its user keeps the computer", "retire",
@@ -123,7 +125,8 @@ void add_orders(CLI::App* devices, command_line& line, shared_arguments const& a
         "joined Entra is un-joined: make sure that a local administrator can sign in.");
     add_order(devices, line, a, "wipe", "Reset the computer; the data on it is lost", "wipe",
         "the data on the computer is lost for good.");
-    add_order(devices, line, a, "rotate-recovery-key", "Make BitLocker's recovery passwords anew", "rotate-recovery-key");
+    add_order(
+        devices, line, a, "rotate-recovery-key", "Make BitLocker's recovery passwords anew", "rotate-recovery-key");
     add_order(devices, line, a, "scan", "Have Defender scan the computer", "scan");
     add_order(devices, line, a, "update-signatures", "Have Defender fetch its signatures", "update-signatures");
 }
@@ -181,12 +184,12 @@ void add_commands(CLI::App& app, command_line& line, shared_arguments const& a) 
 void print_trace(json::value const& v) {
     for (auto const& row : rows_of(v)) {
         auto const& s = row.as_object();
-        fmt::print("=== session {} began {}{}\n", show(s, "session"), show(s, "began"),
-            s.at("idle") == true ? " (idle)" : "");
+        fmt::print(
+            "=== session {} began {}{}\n", show(s, "session"), show(s, "began"), s.at("idle") == true ? " (idle)" : "");
         int number = 0;
         for (auto const& m : s.at("messages").as_array())
-            fmt::print("--- {} {} from {}\n{}\n--- answered {}\n{}\n", ++number, show(m.at("at")), show(m.at("address")),
-                std::string_view(m.at("request").as_string()), show(m.at("status")),
+            fmt::print("--- {} {} from {}\n{}\n--- answered {}\n{}\n", ++number, show(m.at("at")),
+                show(m.at("address")), std::string_view(m.at("request").as_string()), show(m.at("status")),
                 std::string_view(m.at("reply").as_string()));
     }
 }
@@ -259,10 +262,12 @@ void add_plan(CLI::App& policies, command_line& line) {
     asks(
         line, plan,
         [a](daemon_connection& c) {
-            return c.get(path_of("/devices/", a->id, "/plan") + (a->user.empty() ? "" : "?user=" + percent_encode(a->user)));
+            return c.get(
+                path_of("/devices/", a->id, "/plan") + (a->user.empty() ? "" : "?user=" + percent_encode(a->user)));
         },
         [](json::value const& v) {
-            table(rows_of(v), {{"WHAT", "what"}, {"VERB", "verb"}, {"FORMAT", "format"}, {"VALUE", "value"}, {"URI", "uri"}});
+            table(rows_of(v),
+                {{"WHAT", "what"}, {"VERB", "verb"}, {"FORMAT", "format"}, {"VALUE", "value"}, {"URI", "uri"}});
         });
 }
 

@@ -68,7 +68,9 @@ TEST_CASE_METHOD(admin_fixture, "a command is taken with all its fields, or refu
     CHECK(v.at("state") == "queued");
     auto const list = ask("GET", "/devices/PC1/commands").body.at("value").as_array();
     REQUIRE(list.size() == 1);
-    CHECK(keys(list[0]) == "id device_id kind user_id verb uri format value queued expires state status original_error result detail updated ");
+    CHECK(
+        keys(list[0]) ==
+        "id device_id kind user_id verb uri format value queued expires state status original_error result detail updated ");
     auto const bad = GENERATE(as<std::string>(), "", "[]", "{", R"({"verb":"replace"})", R"({"verb":1,"uri":"./X"})",
         R"({"verb":"get","uri":"./X","more":"1"})");
     CAPTURE(bad);

@@ -166,7 +166,8 @@ TEST_CASE("a session deletes, then writes in the order of the file; drift is loo
 
 TEST_CASE("what belongs in one Atomic stands together in the queue, deletes apart", "[policy]") {
     std::string const other = "./Vendor/MSFT/Policy/Config/DeviceLock/DevicePasswordEnabled";
-    auto const wish = desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1"), setting(other, "0")})}, {});
+    auto const wish =
+        desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1"), setting(other, "0")})}, {});
     auto records = one("./Vendor/MSFT/Policy/Config/DeviceLock/DevicePasswordHistory", setting_state::applied, 200);
     records = reconcile(wish, records);
     auto const got = first_round(records);
@@ -181,7 +182,8 @@ TEST_CASE("what belongs in one Atomic stands together in the queue, deletes apar
 }
 
 TEST_CASE("what an Atomic took back is written again, three times at the most", "[policy]") {
-    auto records = reconcile(desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1")})}, {}), {});
+    auto records =
+        reconcile(desired({policy_of("p", {setting(lock, "8"), setting("./Vendor/MSFT/A/B", "1")})}, {}), {});
     omadm::outcome back;
     int writes = 0;
     for (; writes < 10; ++writes) {

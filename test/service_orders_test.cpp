@@ -104,8 +104,8 @@ TEST_CASE_METHOD(orders_fixture, "a rotation of recovery passwords is followed b
     CHECK(last().state == "done");
 }
 
-TEST_CASE_METHOD(orders_fixture, "a wipe that is taken ends the device for Entra, and cancels what else was queued",
-    "[service]") {
+TEST_CASE_METHOD(
+    orders_fixture, "a wipe that is taken ends the device for Entra, and cancels what else was queued", "[service]") {
     order("wipe");
     service::send(*appliance, "PC1", {"get", "./DevDetail/SwV", "", {}}).value();
     auto const r = post(syncml("2", 1, first_body));
@@ -121,8 +121,8 @@ TEST_CASE_METHOD(orders_fixture, "a wipe that is taken ends the device for Entra
     CHECK(json::parse(told()) == json::value{{"isManaged", false}, {"isCompliant", false}});
 }
 
-TEST_CASE_METHOD(
-    orders_fixture, "a device that took a wipe and comes back was not wiped: it is managed again", "[service][security]") {
+TEST_CASE_METHOD(orders_fixture, "a device that took a wipe and comes back was not wiped: it is managed again",
+    "[service][security]") {
     order("wipe");
     sync("2");
     REQUIRE(device_state() == "wiped");
@@ -192,7 +192,8 @@ TEST_CASE_METHOD(orders_fixture, "an order is taken back as long as the device h
     CHECK(service::cancel(*appliance, "none").error().code == errc::not_found);
 }
 
-TEST_CASE_METHOD(orders_fixture, "an order for many goes to all that its condition holds for, or to none", "[service]") {
+TEST_CASE_METHOD(
+    orders_fixture, "an order for many goes to all that its condition holds for, or to none", "[service]") {
     service::new_command c;
     c.kind = "sync";
     auto const sent = service::send_to_all(*appliance, "ownership=corporate", c, std::nullopt);

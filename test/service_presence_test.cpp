@@ -89,7 +89,8 @@ TEST_CASE_METHOD(presence_fixture,
     // The token in the header and that in the message are of two users.
     CHECK(written({.header = bearer({{"oid", other_user}}), .alert = good}) == device_only);
     // A device's own token is nobody's.
-    CHECK(written({.header = bearer({{"oid", nullptr}, {"idtyp", "device"}, {"deviceid", entra_device}})}) == device_only);
+    CHECK(written({.header = bearer({{"oid", nullptr}, {"idtyp", "device"}, {"deviceid", entra_device}})}) ==
+          device_only);
     CHECK(service::details(*appliance, "PC1").value().users.empty());
 }
 

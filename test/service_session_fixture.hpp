@@ -49,9 +49,7 @@ struct session_fixture : appliance_fixture {
     std::vector<std::string> seen;      // "Replace ./X=1"
 
     // Plays a whole session as a device with `tree` would; returns how many messages it took.
-    int sync(std::string const& id, int most = 10) {
-        return play(post(syncml(id, 1, first_body)), id, most);
-    }
+    int sync(std::string const& id, int most = 10) { return play(post(syncml(id, 1, first_body)), id, most); }
     // The rest of a session, from the answer to its first message.
     int play(http::response r, std::string const& id, int most = 10) {
         for (int msg = 2; msg < most; ++msg) {

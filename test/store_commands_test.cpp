@@ -16,9 +16,7 @@ struct commands_fixture {
     time_point now = from_ms(1'800'000'000'000);
 
     commands_fixture() {
-        db.write([&](store::connection& c) {
-            store::add_device(c, {.id = "1", .user_id = "u1", .enrolled = now});
-        });
+        db.write([&](store::connection& c) { store::add_device(c, {.id = "1", .user_id = "u1", .enrolled = now}); });
     }
     void add(std::string id, std::string verb, std::string user = "", std::optional<time_point> expires = {}) {
         db.write([&](store::connection& c) {

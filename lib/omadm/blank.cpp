@@ -95,8 +95,8 @@ private:
         } else if (name == "LocURI") {
             secret_item_ |= is_secret_node(trim(text_.substr(content.from, content.to - content.from)));
         } else if (name == "Type") {
-            secret_item_ |= iequals(trim(text_.substr(content.from, content.to - content.from)),
-                "com.microsoft/MDM/AADUserToken");
+            secret_item_ |=
+                iequals(trim(text_.substr(content.from, content.to - content.from)), "com.microsoft/MDM/AADUserToken");
         } else if (name == "Item") {
             judge();
         }

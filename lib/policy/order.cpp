@@ -13,12 +13,12 @@ constexpr std::array<std::string_view, 9> kind_names{
     "send", "sync", "lock", "reboot", "wipe", "retire", "rotate-recovery-key", "scan", "update-signatures"};
 
 constexpr std::string_view wipe_root = "./Device/Vendor/MSFT/RemoteWipe/";
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> wipes{{{"", "doWipe"},
-    {"protected", "doWipeProtected"}, {"keep-user-data", "doWipePersistUserData"},
-    {"keep-provisioning", "doWipePersistProvisionedData"}, {"cloud", "doWipeCloud"},
-    {"cloud-keep-user-data", "doWipeCloudPersistUserData"},
-    {"cloud-keep-provisioning", "doWipeCloudPersistProvisionedData"},
-    {"redeploy", "AutomaticRedeployment/doAutomaticRedeployment"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> wipes{
+    {{"", "doWipe"}, {"protected", "doWipeProtected"}, {"keep-user-data", "doWipePersistUserData"},
+        {"keep-provisioning", "doWipePersistProvisionedData"}, {"cloud", "doWipeCloud"},
+        {"cloud-keep-user-data", "doWipeCloudPersistUserData"},
+        {"cloud-keep-provisioning", "doWipeCloudPersistProvisionedData"},
+        {"redeploy", "AutomaticRedeployment/doAutomaticRedeployment"}}};
 
 constexpr std::string_view rotation_id = "./Device/Vendor/MSFT/BitLocker/Status/RotateRecoveryPasswordsRequestID";
 constexpr std::string_view rotation_status = "./Device/Vendor/MSFT/BitLocker/Status/RotateRecoveryPasswordsStatus";
@@ -52,9 +52,7 @@ omadm::wanted read(std::string_view prefix, std::string_view node) {
 std::string_view scan_time(order const& o) { return o.main.data == "2" ? full_scan_time : quick_scan_time; }
 
 // The node whose value before and after tells whether it was done; empty where there is none.
-std::string_view compared(order const& o) {
-    return o.kind == order_kind::scan ? scan_time(o) : std::string_view();
-}
+std::string_view compared(order const& o) { return o.kind == order_kind::scan ? scan_time(o) : std::string_view(); }
 
 // What is read until it tells the outcome.
 std::vector<std::string_view> followed(order const& o) {
@@ -101,7 +99,8 @@ progress rotated(order& o, std::string_view node, std::string const& value) {
         o.memory = value;
         return {};
     }
-    if (!iequals(trim(o.memory), o.main.data.value_or(""))) return {"", "the device tells of another request still", {}};
+    if (!iequals(trim(o.memory), o.main.data.value_or("")))
+        return {"", "the device tells of another request still", {}};
     if (value == "0") return {"done", "the recovery passwords are rotated and kept in Entra", {}};
     if (value == "1" || value == "2") return {"", "the device is at it", {}};
     return {"failed", fmt::format("BitLocker's status is {}", printable(value, 32)), {}};
@@ -148,8 +147,9 @@ result<omadm::command> command_of(
             for (auto const& [known, node] : wipes)
                 if (known == variant) return exec(fmt::format("{}{}", wipe_root, node), "chr", std::string());
             return fail(errc::malformed,
-                fmt::format("expected one of protected, keep-user-data, keep-provisioning, cloud, cloud-keep-user-data, "
-                            "cloud-keep-provisioning and redeploy, got '{}'",
+                fmt::format(
+                    "expected one of protected, keep-user-data, keep-provisioning, cloud, cloud-keep-user-data, "
+                    "cloud-keep-provisioning and redeploy, got '{}'",
                     printable(variant, 32)));
         case order_kind::retire:
             return exec(fmt::format("./Device/Vendor/MSFT/DMClient/Provider/{}/Unenroll", provider_id), "chr",

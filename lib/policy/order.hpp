@@ -21,8 +21,8 @@ enum class order_kind {
     scan,               // Defender; quick or full
     update_signatures,  // Defender
 };
-std::string_view name(order_kind);  // "send", "sync", "lock", "reboot", "wipe", "retire", "rotate-recovery-key", "scan",
-                                    // "update-signatures"
+std::string_view name(order_kind);  // "send", "sync", "lock", "reboot", "wipe", "retire", "rotate-recovery-key",
+                                    // "scan", "update-signatures"
 std::optional<order_kind> parse_order_kind(std::string_view);
 
 // How a wipe can be done: "" (everything, the device can be set up anew), "protected", "keep-user-data",
@@ -41,7 +41,8 @@ bool is_final(order_kind);
 struct order {
     order_kind kind = order_kind::send;
     omadm::command main;
-    std::string stage;   // "": not sent; "asked": what is compared later is being read; "follow": taken, its outcome is read
+    std::string
+        stage;  // "": not sent; "asked": what is compared later is being read; "follow": taken, its outcome is read
     std::string memory;  // what was read before the order was given
     bool operator==(order const&) const = default;
 };
@@ -53,7 +54,7 @@ std::vector<omadm::wanted> steps(order const&, std::string_view prefix);
 struct progress {
     // "" (goes on), "done", "failed", "unknown"
     std::string state;
-    std::string detail;          // for people
+    std::string detail;               // for people
     std::vector<omadm::wanted> next;  // more to be sent in this session
 };
 // Takes in an outcome. `part`: the key after the prefix. The command's own status is the caller's to keep; a status

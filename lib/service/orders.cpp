@@ -54,7 +54,6 @@ result<void> check_command(new_command const& c) {
     return {};
 }
 
-
 // The command as it is stored, but for the device. Errors: malformed.
 result<store::command> prepared(new_command c, time_point now) {
     auto const kind = policy::parse_order_kind(c.kind);
@@ -94,8 +93,8 @@ result<std::string> user_of(store::connection& db, store::device const& device, 
     if (wanted == device.user_id || wanted == lower(device.upn)) return device.user_id;
     for (auto const& u : store::list_device_users(db, device.id))
         if (wanted == u.user_id || wanted == lower(u.upn)) return u.user_id;
-    return fail(errc::malformed,
-        fmt::format("'{}' has not been seen on device '{}'", printable(asked, 100), device.name));
+    return fail(
+        errc::malformed, fmt::format("'{}' has not been seen on device '{}'", printable(asked, 100), device.name));
 }
 
 // Queues a copy for one device. Errors: conflict, malformed.
@@ -118,8 +117,8 @@ result<store::command> queue_for(
 }
 
 void tell(appliance& a, store::command const& c) {
-    log::info("command queued", {{"device_id", c.device_id}, {"command_id", c.id}, {"kind", c.kind}, {"verb", c.verb},
-                                    {"uri", c.uri}});
+    log::info("command queued",
+        {{"device_id", c.device_id}, {"command_id", c.id}, {"kind", c.kind}, {"verb", c.verb}, {"uri", c.uri}});
     a.push.wake(c.device_id);
 }
 
@@ -133,8 +132,7 @@ result<store::command> send(appliance& a, std::string_view id_or_name, new_comma
     if (!command) return command.error();
     auto const device = find(a, id_or_name);
     if (!device) return device.error();
-    auto queued =
-        a.ctx.db.write([&](store::connection& db) { return queue_for(db, device->id, *command, user); });
+    auto queued = a.ctx.db.write([&](store::connection& db) { return queue_for(db, device->id, *command, user); });
     if (queued) tell(a, *queued);
     return queued;
 }
@@ -170,8 +168,8 @@ result<std::vector<store::command>> send_to_all(
     if (!chosen) return chosen.error();
     auto const count = static_cast<std::int64_t>(chosen->size());
     if (final && !expected)
-        return fail(errc::conflict,
-            fmt::format("{} devices would be lost to their management: say how many you mean", count));
+        return fail(
+            errc::conflict, fmt::format("{} devices would be lost to their management: say how many you mean", count));
     if (expected && *expected != count)
         return fail(errc::conflict, fmt::format("expected {} devices, the condition holds for {}", *expected, count));
     struct refused {
@@ -214,8 +212,7 @@ result<std::vector<planned_command>> plan(appliance& a, std::string_view id_or_n
     if (!device) return device.error();
     presence there;
     if (!user.empty() || device->enrollment_type != "Device") {
-        auto const who = a.ctx.db.read(
-            [&](store::connection& db) { return user_of(db, *device, std::string(user)); });
+        auto const who = a.ctx.db.read([&](store::connection& db) { return user_of(db, *device, std::string(user)); });
         if (!who) return who.error();
         there = {.user_id = *who, .upn = std::string(user.empty() ? device->upn : user), .active = true};
     }

@@ -37,8 +37,7 @@ private:
 
 std::map<std::string, policy::wanted_setting> own_settings(
     config::settings const& s, std::string_view max_sync_version) {
-    auto const minutes =
-        std::max<std::int64_t>(std::chrono::ceil<std::chrono::minutes>(s.management.poll).count(), 1);
+    auto const minutes = std::max<std::int64_t>(std::chrono::ceil<std::chrono::minutes>(s.management.poll).count(), 1);
     collector own;
     own.add("Poll/NumberOfFirstRetries", "int", "5");
     own.add("Poll/IntervalForFirstSetOfRetries", "int", "15");

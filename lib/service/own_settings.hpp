@@ -1,6 +1,6 @@
-// What the appliance itself keeps set on every device, beside the administrator's policies: when it checks in, and which
-// version of the protocol it speaks. Kept like a policy's settings: a changed configuration reaches enrolled devices,
-// drift is put back.
+// What the appliance itself keeps set on every device, beside the administrator's policies: when it checks in, and
+// which version of the protocol it speaks. Kept like a policy's settings: a changed configuration reaches enrolled
+// devices, drift is put back.
 #pragma once
 #include "config/settings.hpp"
 #include "policy/policy.hpp"
@@ -12,8 +12,7 @@ inline constexpr char own_policy[] = "mdmd";  // shown as the policy that these 
 // The newest level of Windows' management client that is asked for: from 3.0 on it tells its own error codes, from 4.0
 // on why a session began. [DMClient CSP, SyncApplicationVersion]
 inline constexpr char wanted_sync_version[] = "4.0";
-inline constexpr char max_sync_version_uri[] =
-    "./Device/Vendor/MSFT/DMClient/Provider/mdmd/MaxSyncApplicationVersion";
+inline constexpr char max_sync_version_uri[] = "./Device/Vendor/MSFT/DMClient/Provider/mdmd/MaxSyncApplicationVersion";
 
 // By canonical URI. `max_sync_version`: what the device said; empty: not known, then none is set. The poll schedule is
 // the one of enroll::provisioning_document().

@@ -8,10 +8,10 @@
 namespace mdmd::service {
 
 struct presence {
-    std::string user_id, upn;   // whose policies hold beside the device's; empty: nobody's
-    bool active = false;        // ./User nodes are that user's now, and can be written and read
-    bool device_scope = true;   // ./Device nodes may be written
-    bool by_token = false;      // a token of Entra's said so, in this session
+    std::string user_id, upn;  // whose policies hold beside the device's; empty: nobody's
+    bool active = false;       // ./User nodes are that user's now, and can be written and read
+    bool device_scope = true;  // ./Device nodes may be written
+    bool by_token = false;     // a token of Entra's said so, in this session
     bool operator==(presence const&) const = default;
 };
 

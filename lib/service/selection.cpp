@@ -84,8 +84,7 @@ result<selection::term> selection::parse_term(std::string_view text) {
     constexpr std::array<std::pair<std::string_view, op>, 6> ops{
         {{"!=", op::ne}, {"<=", op::le}, {">=", op::ge}, {"=", op::eq}, {"<", op::lt}, {">", op::gt}}};
     auto const how = std::find_if(ops.begin(), ops.end(), [&](auto const& o) { return rest.starts_with(o.first); });
-    if (how == ops.end())
-        return fail(errc::malformed, fmt::format("expected one of = != < <= > >=, got '{}'", shown));
+    if (how == ops.end()) return fail(errc::malformed, fmt::format("expected one of = != < <= > >=, got '{}'", shown));
     t.how = how->second;
     rest = trim(rest.substr(how->first.size()));
     bool const quoted = rest.size() >= 2 && rest.front() == '"' && rest.back() == '"';
@@ -96,7 +95,8 @@ result<selection::term> selection::parse_term(std::string_view text) {
     t.value = std::string(rest);
     bool const ordered = t.how != op::eq && t.how != op::ne;
     if (t.field == "os_version" && !parse_os_version(t.value))
-        return fail(errc::malformed, fmt::format("expected a Windows version such as 10.0.22631, got '{}'", printable(rest, 32)));
+        return fail(errc::malformed,
+            fmt::format("expected a Windows version such as 10.0.22631, got '{}'", printable(rest, 32)));
     if (t.field == "last_seen" && (!parse_duration(t.value) || !ordered))
         return fail(errc::malformed, "expected < or > and a duration such as last_seen>30d");
     if (ordered && t.field != "os_version" && t.field != "last_seen")

@@ -17,9 +17,9 @@ struct selectable {
 
 class selection {
 public:
-    // Terms joined by "and", each a field, one of = != < <= > >= and a value without blanks or in double quotes. Fields:
-    // name and user (with * and ?, without regard to case), ownership, compliance, os_version (in its order), and
-    // last_seen (how long ago, such as >30d; never is longer than any). Empty: every device. Errors: malformed.
+    // Terms joined by "and", each a field, one of = != < <= > >= and a value without blanks or in double quotes.
+    // Fields: name and user (with * and ?, without regard to case), ownership, compliance, os_version (in its order),
+    // and last_seen (how long ago, such as >30d; never is longer than any). Empty: every device. Errors: malformed.
     [[nodiscard]] static result<selection> parse(std::string_view);
 
     bool holds(selectable const&, time_point now) const;

@@ -80,8 +80,12 @@ std::pair<std::string, std::string_view> parts_of(std::string_view key) {
 
 session_work::session_work(std::shared_ptr<configuration const> config, push const& wake, store::device device,
     std::optional<store::certificate> certificate, time_point now)
-    : config_(std::move(config)), push_(wake), device_(std::move(device)), certificate_(std::move(certificate)),
-      now_(now), first_sync_(device_.first_sync) {}
+    : config_(std::move(config)),
+      push_(wake),
+      device_(std::move(device)),
+      certificate_(std::move(certificate)),
+      now_(now),
+      first_sync_(device_.first_sync) {}
 
 session_work::stored_settings session_work::settings_from(std::vector<store::setting> rows) {
     stored_settings s{.before = {}, .now = records_from(rows)};
@@ -157,9 +161,7 @@ void session_work::ask(std::string const& node) {
     if (asked_.insert(node).second) todo_.push_back(read_fact(node));
 }
 
-void session_work::write_round(policy::record_map const& records) {
-    add(policy::first_round(records));
-}
+void session_work::write_round(policy::record_map const& records) { add(policy::first_round(records)); }
 
 void session_work::begin(std::optional<store::session> const& last) {
     new_session_ = true;
@@ -354,7 +356,8 @@ void session_work::take_command(std::string_view key, omadm::outcome const& o) {
         if (is_passing(o.status)) {
             bool const again = c.deliveries < store::most_deliveries;
             return finish(c, again ? "queued" : "failed",
-                again ? "the device did not carry it out yet" : "the device did not carry it out, as often as it was asked");
+                again ? "the device did not carry it out yet"
+                      : "the device did not carry it out, as often as it was asked");
         }
         if (order.kind == policy::order_kind::send) {
             c.result = o.value ? std::optional(cut_utf8(*o.value, result_limit)) : std::nullopt;
@@ -421,8 +424,8 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
         auto const why = unsendable.find(i);
         if (command) {
             auto const id = parts_of(*command).first;
-            auto const at = std::find_if(
-                commands_.begin(), commands_.end(), [&](store::command const& c) { return c.id == id; });
+            auto const at =
+                std::find_if(commands_.begin(), commands_.end(), [&](store::command const& c) { return c.id == id; });
             if (at == commands_.end()) continue;
             if (why != unsendable.end())
                 finish(*at, "failed", why->second);
@@ -442,8 +445,7 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
     if (!refreshed()) todo_.clear();
 }
 
-void session_work::keep_settings(
-    store::connection& db, std::string const& user_id, stored_settings const& s) const {
+void session_work::keep_settings(store::connection& db, std::string const& user_id, stored_settings const& s) const {
     for (auto const& [node, record] : s.now) {
         auto const row = row_of(user_id, node, record);
         if (auto const old = s.before.find(node); old == s.before.end() || !(old->second == row))
@@ -456,17 +458,15 @@ void session_work::keep_settings(
 void session_work::keep_facts(store::connection& db) {
     bool learned = false;
     for (auto const& [node, fact] : facts_)
-        if (auto const old = facts_before_.find(node); old == facts_before_.end() ||
-                                                       old->second.status != fact.status ||
-                                                       old->second.value != fact.value) {
+        if (auto const old = facts_before_.find(node);
+            old == facts_before_.end() || old->second.status != fact.status || old->second.value != fact.value) {
             store::put_fact(db, device_.id, fact);
             learned = true;
         }
     if (!learned) return;
     auto const name = cut_utf8(value_of(inventory::device_name).value_or(device_.name), name_limit);
     auto const version = cut_utf8(value_of(compliance::os_version_uri).value_or(device_.os_version), name_limit);
-    if (name != device_.name || version != device_.os_version)
-        store::set_device_details(db, device_.id, name, version);
+    if (name != device_.name || version != device_.os_version) store::set_device_details(db, device_.id, name, version);
     // A device may name its own Entra ID only where its token did not, and not one that another device has.
     auto const claimed = lower(value_of(inventory::entra_id).value_or(""));
     if (device_.entra_device_id.empty() && is_guid(claimed) && store::find_enrolled_entra(db, claimed).empty()) {
@@ -507,7 +507,8 @@ void session_work::keep_end(store::connection& db, omadm::intake const& in) {
         log::warning("the device took the order to end its management", {{"state", ordered_end_}});
     } else if (came_back_) {
         store::set_device_state(db, id, "enrolled");
-        store::refute_orders(db, id, fmt::format("the device took it and came back at {}: nothing came of it", rfc3339(now_)), now_);
+        store::refute_orders(
+            db, id, fmt::format("the device took it and came back at {}: nothing came of it", rfc3339(now_)), now_);
         log::error("a device that was to be gone is back", {{"state", device_.state}, {"name", device_.name}});
     }
 }

@@ -36,8 +36,8 @@ public:
     void take(omadm::intake const&);
     // And what it tells by itself, once it is known what is wanted.
     void hear(omadm::intake const&);
-    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read, so
-    // that rules see what was just done. When nothing is left, what ends a first sign-in.
+    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read,
+    // so that rules see what was just done. When nothing is left, what ends a first sign-in.
     std::vector<omadm::wanted> queue(omadm::intake const&);
     // What of that queue went out, and what never can.
     void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
@@ -95,8 +95,8 @@ private:
     fact_map facts_before_, facts_;
     policy::app_map apps_before_, apps_;
     policy::desired_apps wanted_apps_;
-    std::optional<store::push_channel> channel_;   // as it was known before
-    std::optional<std::string> channel_uri_;       // as the device tells it now
+    std::optional<store::push_channel> channel_;  // as it was known before
+    std::optional<std::string> channel_uri_;      // as the device tells it now
     std::optional<int> channel_status_;
     std::optional<store::user_groups> enroller_groups_, user_groups_;
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before

@@ -120,8 +120,8 @@ void refute_orders(connection& db, std::string_view device_id, std::string_view 
 }
 
 bool has_open_commands(connection& db, std::string_view device_id) {
-    auto const r = db.query(
-        "SELECT 1 FROM command WHERE device_id = $1 AND state IN ('queued', 'sent') LIMIT 1", {device_id});
+    auto const r =
+        db.query("SELECT 1 FROM command WHERE device_id = $1 AND state IN ('queued', 'sent') LIMIT 1", {device_id});
     return r->next();
 }
 
