@@ -42,7 +42,7 @@ struct setting {
     std::optional<std::string> value;
     std::string policy;
     std::int64_t position = 0;
-    std::string state;  // "pending", "applied", "failed", "removing", "notApplicable"
+    std::string state;  // "pending", "applied", "failed", "removing", "not_applicable"
     std::int64_t status = 0;
     std::string original_error;
     std::optional<std::string> reported;
