@@ -206,18 +206,21 @@ void session_work::plan_first_sync() {
     auto const begin = [&](first_sync::part part, first_sync::expected const& e) {
         add(first_sync::begin(part, e, enroll::provider_id, page.timeout, page.for_users));
     };
-    if (first_sync_ == "owed") {
+    if (first_sync_ == "owed" && !shown) {
+        first_sync_ = "done";
+    } else if (first_sync_ == "owed" && there_.device_scope) {
         std::vector<std::string> packages;
         for (auto const& [product, r] : apps_)
             if (r.intent == config::app_intent::install) packages.push_back(policy::app_node(product));
-        if (shown && there_.device_scope)
-            begin(first_sync::part::device, first_sync::of(device_settings_.now, std::move(packages)));
-        first_sync_ = shown ? "begun" : "done";
+        begin(first_sync::part::device, first_sync::of(device_settings_.now, std::move(packages)));
+        first_sync_ = "begun";
     }
-    if (user_first_sync_ == "owed" && there_.by_token) {
-        bool const user_part = shown && page.for_users && there_.active;
-        if (user_part) begin(first_sync::part::user, first_sync::of(user_settings_.now, {}));
-        user_first_sync_ = user_part ? "begun" : "done";
+    if (user_first_sync_ != "owed" || !there_.by_token) return;
+    if (!shown || !page.for_users) {
+        user_first_sync_ = "done";
+    } else if (there_.active) {
+        begin(first_sync::part::user, first_sync::of(user_settings_.now, {}));
+        user_first_sync_ = "begun";
     }
 }
 
