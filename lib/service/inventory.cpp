@@ -14,8 +14,8 @@ constexpr std::array<std::string_view, 33> all{"./DevDetail/SwV", device_name, s
     "./DevDetail/Ext/Microsoft/DNSComputerName", "./DevDetail/Ext/Microsoft/ProcessorArchitecture",
     "./DevDetail/Ext/Microsoft/ProcessorType", "./DevDetail/Ext/Microsoft/TotalRAM",
     "./DevDetail/Ext/Microsoft/TotalStorage", "./DevDetail/Ext/Microsoft/FreeStorage",
-    "./DevDetail/Ext/Microsoft/SMBIOSVersion", "./DevDetail/Ext/Microsoft/SystemSKU",
-    "./DevDetail/Ext/WLANMACAddress", "./Vendor/MSFT/DeviceStatus/OS/Edition", "./Vendor/MSFT/DeviceStatus/OS/Mode",
+    "./DevDetail/Ext/Microsoft/SMBIOSVersion", "./DevDetail/Ext/Microsoft/SystemSKU", "./DevDetail/Ext/WLANMACAddress",
+    "./Vendor/MSFT/DeviceStatus/OS/Edition", "./Vendor/MSFT/DeviceStatus/OS/Mode",
     "./Vendor/MSFT/DeviceStatus/SecureBootState", "./Vendor/MSFT/DeviceStatus/Compliance/EncryptionCompliance",
     "./Vendor/MSFT/DeviceStatus/TPM/SpecificationVersion", "./Vendor/MSFT/DeviceStatus/TPM/ManufacturerIdTxt",
     "./Vendor/MSFT/DeviceStatus/Antivirus/Status", "./Vendor/MSFT/DeviceStatus/Antivirus/SignatureStatus",
@@ -50,9 +50,14 @@ std::vector<std::string> below(std::string_view node, std::string_view children)
     return wanted;
 }
 
+bool is_stale(std::string_view uri, std::string_view node, std::string_view children) {
+    if (node != network_adapters || !uri.starts_with(std::string(network_adapters) + "/")) return false;
+    auto const there = below(node, children);
+    return std::find(there.begin(), there.end(), uri) == there.end();
+}
+
 bool is_of(std::string_view uri) {
-    return std::find(all.begin(), all.end(), uri) != all.end() ||
-           uri.starts_with(std::string(network_adapters) + "/");
+    return std::find(all.begin(), all.end(), uri) != all.end() || uri.starts_with(std::string(network_adapters) + "/");
 }
 
 }  // namespace mdmd::service::inventory
