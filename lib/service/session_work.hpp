@@ -36,13 +36,15 @@ public:
     void take(omadm::intake const&);
     // And what it tells by itself, once it is known what is wanted.
     void hear(omadm::intake const&);
-    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read, so
-    // that rules see what was just done. When nothing is left, what ends a first sign-in.
+    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read,
+    // so that rules see what was just done. When nothing is left, what ends a first sign-in.
     std::vector<omadm::wanted> queue(omadm::intake const&);
     // What of that queue went out, and what never can.
     void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
 
-    // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept.
+    // A command was taken back, or has expired, since load(): nothing of this work may be kept or sent.
+    struct outdated {};
+    // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept. Throws outdated.
     bool keep(store::connection&, store::session const& next, omadm::intake const&);
 
     session_state state(omadm::session) const;  // for the next message
@@ -72,6 +74,7 @@ private:
     policy::record_map& records_of(std::string_view node);
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);
+    void take_first_sync(omadm::outcome const&);
     void take_push(omadm::outcome const&);
     void take_command(std::string_view key, omadm::outcome const&);
     void finish(store::command&, std::string state, std::string detail);
@@ -95,8 +98,8 @@ private:
     fact_map facts_before_, facts_;
     policy::app_map apps_before_, apps_;
     policy::desired_apps wanted_apps_;
-    std::optional<store::push_channel> channel_;   // as it was known before
-    std::optional<std::string> channel_uri_;       // as the device tells it now
+    std::optional<store::push_channel> channel_;  // as it was known before
+    std::optional<std::string> channel_uri_;      // as the device tells it now
     std::optional<int> channel_status_;
     std::optional<store::user_groups> enroller_groups_, user_groups_;
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
