@@ -138,6 +138,16 @@ std::vector<device> find_enrolled_entra(connection& db, std::string_view entra_d
     return devices_where(db, "entra_device_id = $1 AND state = 'enrolled'", {entra_device_id});
 }
 
+std::vector<device> find_leaving(connection& db, std::string_view hardware_id, std::string_view entra_device_id) {
+    std::vector<device> all;
+    if (!hardware_id.empty())
+        all = devices_where(db, "hardware_id = $1 AND state IN ('retired', 'wiped')", {hardware_id});
+    if (!entra_device_id.empty())
+        for (auto& d : devices_where(db, "entra_device_id = $1 AND state IN ('retired', 'wiped')", {entra_device_id}))
+            if (d.hardware_id != hardware_id || hardware_id.empty()) all.push_back(std::move(d));
+    return all;
+}
+
 std::int64_t count_enrolled(connection& db, std::string_view user_id) {
     auto const r = db.query("SELECT count(*) FROM device WHERE user_id = $1 AND state = 'enrolled'", {user_id});
     return r->next() ? r->integer(0) : 0;
@@ -167,7 +177,11 @@ void set_nonces(connection& db, std::string_view id, std::string_view server_non
 }
 
 std::optional<device> find_device_by_source(connection& db, std::string_view mdm_device_id) {
-    return device_where(db, "mdm_device_id = $1 AND state = 'enrolled' ORDER BY enrolled DESC", {mdm_device_id});
+    return device_where(db,
+        "mdm_device_id = $1 AND (state = 'enrolled' OR (state IN ('retired', 'wiped') AND EXISTS "
+        "(SELECT 1 FROM certificate c WHERE c.device_id = device.id AND c.revoked IS NULL))) "
+        "ORDER BY state = 'enrolled' DESC, enrolled DESC",
+        {mdm_device_id});
 }
 
 void put_device_user(connection& db, std::string_view device_id, device_user const& u) {
