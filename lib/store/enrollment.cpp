@@ -224,10 +224,15 @@ void forget_user_groups(connection& db) { db.execute("DELETE FROM user_groups");
 std::vector<std::string> users_to_look_up(connection& db, time_point before, std::int64_t most) {
     std::vector<std::string> all;
     auto const r = db.query(
-        "SELECT who.user_id FROM (SELECT user_id FROM device WHERE state = 'enrolled' UNION SELECT u.user_id FROM device_user u "
-        "JOIN device d ON d.id = u.device_id WHERE d.state = 'enrolled') who "
-        "LEFT JOIN user_groups g ON g.user_id = who.user_id "
-        "WHERE who.user_id <> '' AND (g.fetched IS NULL OR g.fetched <= $1) ORDER BY coalesce(g.fetched, 0), who.user_id LIMIT $2",
+        "SELECT user_id FROM ("
+        "SELECT user_id, 0 AS fetched FROM device WHERE state = 'enrolled' AND user_id <> '' "
+        "AND user_id NOT IN (SELECT user_id FROM user_groups) "
+        "UNION SELECT u.user_id, 0 FROM device_user u WHERE u.user_id NOT IN (SELECT user_id FROM user_groups) "
+        "AND EXISTS (SELECT 1 FROM device d WHERE d.id = u.device_id AND d.state = 'enrolled') "
+        "UNION SELECT g.user_id, g.fetched FROM user_groups g WHERE g.fetched <= $1 AND ("
+        "EXISTS (SELECT 1 FROM device d WHERE d.user_id = g.user_id AND d.state = 'enrolled') OR "
+        "EXISTS (SELECT 1 FROM device_user u JOIN device d ON d.id = u.device_id WHERE u.user_id = g.user_id "
+        "AND d.state = 'enrolled'))) due ORDER BY fetched, user_id LIMIT $2",
         {before, most});
     while (r->next()) all.push_back(r->text(0));
     return all;
