@@ -79,6 +79,13 @@ TEST_CASE_METHOD(admin_fixture, "a command is taken with all its fields, or refu
     CHECK(ask("GET", "/devices/PC1/commands").body.at("value").as_array().size() == 1);
 }
 
+TEST_CASE_METHOD(admin_fixture, "what a command writes to a node for passwords is not shown", "[admin][security]") {
+    auto const sent = ask("POST", "/devices/PC1/commands",
+        R"({"verb":"replace","uri":"./Vendor/MSFT/VPNv2/Home/Password","format":"chr","value":"hunter2"})");
+    CHECK(sent.body.at("value") == "***");
+    CHECK(ask("GET", "/devices/PC1/commands").body.at("value").at(0).at("value") == "***");
+}
+
 TEST_CASE_METHOD(admin_fixture, "compliance is listed and reported on demand", "[admin]") {
     auto const list = ask("GET", "/compliance").body.at("value").as_array();
     REQUIRE(list.size() == 1);

@@ -53,3 +53,20 @@ TEST_CASE("what is no XML ends where it cannot be followed", "[omadm][security]"
     CHECK(omadm::blank("<A>x<B attribute=\"y") == "<A>x");
     CHECK(omadm::blank("</A></B>") == "</A></B>");
 }
+
+TEST_CASE("a node's value is shown, unless it opens something", "[omadm][security]") {
+    struct row {
+        std::string uri, value, shown;
+    };
+    auto const r = GENERATE(values<row>({
+        {"./Vendor/MSFT/X/Value", "8", "8"},
+        {"./Vendor/MSFT/X/Value", "", ""},
+        {"./Vendor/MSFT/Policy/Config/DeviceLock/DevicePasswordEnabled", "0", "0"},
+        {"./Vendor/MSFT/Policy/Config/DeviceLock/AllowPasswordReveal", "true", "true"},
+        {"./Vendor/MSFT/VPNv2/Home/Password", "1234", "***"},
+        {"./Vendor/MSFT/ClientCertificateInstall/SCEP/1/Install/Challenge", "pw", "***"},
+        {"./Vendor/MSFT/WiFi/Profile/Home/WlanXml", "<sharedKey><keyMaterial>pw</keyMaterial></sharedKey>", "***"},
+    }));
+    CAPTURE(r.uri);
+    CHECK(omadm::shown_value(r.uri, r.value) == r.shown);
+}

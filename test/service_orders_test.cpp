@@ -1,3 +1,4 @@
+#include "service/session_work.hpp"
 #include "test/service_session_fixture.hpp"
 
 using namespace mdmd;
@@ -231,4 +232,60 @@ TEST_CASE_METHOD(orders_fixture, "the plan of a session is what the session send
     CHECK(planned == seen);
     CHECK(planned.size() == 2);
     CHECK(service::plan(*appliance, "PC1", "nobody@contoso.com").error().code == errc::malformed);
+}
+
+TEST_CASE_METHOD(orders_fixture, "a scan whose session breaks off before it was ordered is owed still", "[service]") {
+    order("scan", "quick");
+    post(syncml("2", 1, first_body));
+    CHECK(last().state == "queued");
+    sync("3");
+    CHECK(was_sent("Exec ./Device/Vendor/MSFT/Defender/Scan=1"));
+}
+
+TEST_CASE_METHOD(orders_fixture, "a scan that was ordered and not answered is not ordered twice", "[service]") {
+    order("scan", "quick");
+    auto const r = post(syncml("2", 1, first_body));
+    CHECK(post(syncml("2", 2, answers(commands_of(r.body), 1))).body.find("/Defender/Scan") != std::string::npos);
+    sync("3");
+    CHECK_FALSE(was_sent("Exec ./Device/Vendor/MSFT/Defender/Scan=1"));
+    CHECK(last().state == "unknown");
+}
+
+TEST_CASE_METHOD(orders_fixture, "an order whose outcome never shows is not followed for ever", "[service]") {
+    tree["./Device/Vendor/MSFT/Defender/Health/QuickScanTime"] = "yesterday";
+    order("scan", "quick");
+    for (int day = 2; day < 40; ++day) {
+        sync(std::to_string(day));
+        time.advance(24h);
+    }
+    CHECK(last().state == "unknown");
+    CHECK_THAT(last().detail, Catch::Contains("30 days"));
+}
+
+TEST_CASE_METHOD(orders_fixture, "an order that was taken back while a session was answered is not sent", "[service]") {
+    auto const id = order("wipe");
+    auto const device = service::find(*appliance, "PC1").value();
+    service::session_work work(appliance->ctx.config(), appliance->push, device, std::nullopt, time.now());
+    db.read([&](store::connection& c) { work.load(c, {}); });
+    work.begin(std::nullopt);
+    auto const queue = work.queue({});
+    omadm::answer answer;
+    answer.taken = queue.size();
+    work.sent(queue, answer);
+    REQUIRE(service::cancel(*appliance, id));
+    CHECK_THROWS_AS(
+        db.write([&](store::connection& c) { return work.keep(c, {.device_id = device.id, .seen = time.now()}, {}); }),
+        service::session_work::outdated);
+    CHECK(last().state == "cancelled");
+}
+
+TEST_CASE_METHOD(orders_fixture, "a computer that was wiped and enrolled anew does not come back as its old self",
+    "[service][security]") {
+    order("wipe");
+    sync("2");
+    REQUIRE(device_state() == "wiped");
+    REQUIRE(enroll({.blob = accept_terms(true), .token = device_token(), .csr = rsa_key().request()}).status == 200);
+    CHECK(post(syncml("3", 1, first_body)).status == 403);
+    auto const all = service::devices(*appliance);
+    CHECK(std::count_if(all.begin(), all.end(), [](auto const& v) { return v.device.state == "enrolled"; }) == 1);
 }

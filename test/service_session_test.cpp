@@ -198,3 +198,80 @@ TEST_CASE_METHOD(
     CHECK(tree[setting_uri("A")] == "1");
     CHECK(service::devices(*appliance)[0].compliance == "compliant");
 }
+
+TEST_CASE_METHOD(session_fixture, "what is said of a setting stays said through a session", "[service]") {
+    add_policy("a").settings = {{setting_uri("A"), "int", "1", 1}};
+    add_policy("b").settings = {{setting_uri("A"), "int", "2", 1}};
+    reconfigure();
+    CHECK(sync("1") > 1);
+    auto const noted = [&] {
+        for (auto const& s : service::details(*appliance, "PC1").value().settings)
+            if (s.uri == setting_uri("A")) return s.note;
+        return std::string();
+    };
+    CHECK(noted() == "conflict with b");
+}
+
+TEST_CASE_METHOD(
+    session_fixture, "what is withheld is not sent while nobody knows whether its policy fits", "[service]") {
+    constexpr char group[] = "99999999-0000-0000-0000-000000000001";
+    auto& p = add_policy();
+    p.settings = {{setting_uri("A"), "chr", "{{device.serial}}", 1}};
+    p.target.groups = {group};
+    tenant->groups[user_id] = {group};
+    reconfigure();
+    appliance->tend_sessions();
+    sync("1");
+    REQUIRE(setting_states() == setting_uri("A") + ":pending ");
+    CHECK_FALSE(tree.contains(std::string(page) + "ExpectedPolicies"));  // nothing waits for what is not sent
+    seen.clear();
+    db.write([](store::connection& c) { store::forget_user_groups(c); });
+    sync("2");
+    CHECK(std::none_of(seen.begin(), seen.end(), [](auto const& s) { return s.find("Area/A") != s.npos; }));
+    CHECK(setting_states() == setting_uri("A") + ":pending ");
+}
+
+TEST_CASE_METHOD(
+    session_fixture, "the end of a setup is told again where the device has not answered it", "[service]") {
+    auto const end = std::string(page) + "ServerHasFinishedProvisioning";
+    auto r = post(syncml("1", 1, first_body));
+    for (int msg = 2; r.body.find(end) == r.body.npos; ++msg) {
+        REQUIRE(msg < 10);
+        r = post(syncml("1", msg, answers(commands_of(r.body), msg - 1)));
+    }
+    sync("2");
+    CHECK(was_sent("Replace " + end + "=true"));
+    seen.clear();
+    sync("3");
+    CHECK(seen.empty());
+}
+
+TEST_CASE_METHOD(session_fixture, "network adapters that a device has no more are forgotten", "[service][security]") {
+    std::string const root = "./Vendor/MSFT/DeviceStatus/NetworkIdentifiers";
+    auto const kept = [&] {
+        auto const facts = service::details(*appliance, "PC1").value().facts;
+        return std::count_if(facts.begin(), facts.end(), [&](auto const& f) { return f.node.starts_with(root + "/"); });
+    };
+    for (int day = 1; day < 4; ++day) {
+        tree[root] = fmt::format("00112233440{}", day);
+        sync(std::to_string(day));
+        time.advance(24h);
+    }
+    CHECK(kept() == 4);
+}
+
+TEST_CASE_METHOD(appliance_fixture, "sessions that do not end fill no memory", "[service][security]") {
+    auto& all = appliance->sessions;
+    std::string const body(600'000, 'x');
+    auto const say = [&](std::string const& device, std::string_view text) {
+        all.note({.device_id = device, .session_id = "1", .request = text, .reply = "", .at = time.now()});
+    };
+    constexpr int devices = 160;
+    for (int i = 0; i < devices; ++i) say(std::to_string(i), body);
+    for (int i = 0; i < 20'000; ++i) say("0", "x");
+    std::size_t kept = 0;
+    for (int i = 0; i < devices; ++i)
+        for (auto const& t : all.of(std::to_string(i))) kept += t.messages.size();
+    CHECK(kept < (std::size_t{66} << 20));
+    CHECK(all.of("0").at(0).messages.size() < 1'000'000);
+}

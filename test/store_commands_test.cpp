@@ -50,12 +50,12 @@ TEST_CASE_METHOD(
     commands_fixture, "commands keep their order; what was sent and not answered returns, but no exec", "[store]") {
     for (auto const* verb : {"replace", "exec", "get"}) add(verb, verb);
     db.write([&](store::connection& c) {
-        for (auto const* id : {"replace", "exec", "get"}) store::deliver_command(c, id, now);
+        for (auto const* id : {"replace", "exec", "get"}) CHECK(store::deliver_command(c, id, now));
         auto get = *store::find_command(c, "get");
         get.state = "done";
         get.status = 200;
         get.result = "v";
-        store::update_command(c, get);
+        CHECK(store::update_command(c, get));
         store::return_unanswered(c, "1", now);
     });
     CHECK(states() == "replace:queued exec:unknown get:done ");
@@ -67,11 +67,11 @@ TEST_CASE_METHOD(
 TEST_CASE_METHOD(commands_fixture, "an order whose outcome is followed is not returned as unanswered", "[store]") {
     add("scan", "exec");
     db.write([&](store::connection& c) {
-        store::deliver_command(c, "scan", now);
+        CHECK(store::deliver_command(c, "scan", now));
         auto scan = *store::find_command(c, "scan");
         scan.stage = "follow";
         scan.memory = "before";
-        store::update_command(c, scan);
+        CHECK(store::update_command(c, scan));
         store::return_unanswered(c, "1", now);
     });
     CHECK(states() == "scan:sent ");
@@ -91,7 +91,7 @@ TEST_CASE_METHOD(commands_fixture, "what expired before it was sent is cancelled
     add("sent", "exec", "", now + 1s);
     add("later", "exec", "", now + 1h);
     add("never", "exec");
-    db.write([&](store::connection& c) { store::deliver_command(c, "sent", now); });
+    db.write([&](store::connection& c) { CHECK(store::deliver_command(c, "sent", now)); });
     auto const due = [&](time_point at) {
         return db.read([&](store::connection& c) { return store::has_expired_commands(c, at); });
     };
@@ -105,7 +105,7 @@ TEST_CASE_METHOD(commands_fixture, "what expired before it was sent is cancelled
 TEST_CASE_METHOD(commands_fixture, "a command is taken back as long as the device has not got it", "[store]") {
     add("a", "exec");
     add("b", "exec");
-    db.write([&](store::connection& c) { store::deliver_command(c, "b", now); });
+    db.write([&](store::connection& c) { CHECK(store::deliver_command(c, "b", now)); });
     auto const cancel = [&](std::string const& id) {
         return db.write([&](store::connection& c) { return store::cancel_command(c, id, "by hand", now); });
     };

@@ -1,6 +1,7 @@
 #include "admin/json.hpp"
 
 #include "admin/graph_event.hpp"
+#include "omadm/blank.hpp"
 
 namespace mdmd::admin {
 namespace {
@@ -10,6 +11,10 @@ namespace json = boost::json;
 json::value time(std::optional<time_point> const& t) { return t ? json::value(rfc3339(*t)) : json::value(nullptr); }
 json::value text(std::string const& s) { return s.empty() ? json::value(nullptr) : json::value(s); }
 json::value text(std::optional<std::string> const& s) { return s ? json::value(*s) : json::value(nullptr); }
+// What a policy or an order writes, or a device reports: passwords and keys are not for everybody who may look.
+json::value value(std::string const& uri, std::optional<std::string> const& s) {
+    return s ? json::value(omadm::shown_value(uri, *s)) : json::value(nullptr);
+}
 json::value number(std::optional<std::int64_t> const& n) { return n ? json::value(*n) : json::value(nullptr); }
 
 // What ends: when, and in how many whole days.
@@ -110,8 +115,8 @@ json::object to_json(service::device_details const& d) {
     for (auto const& s : d.settings)
         settings.push_back({{"uri", s.uri}, {"user", user_name(s.user_id)}, {"policy", s.policy}, {"state", s.state},
             {"status", s.status ? json::value(s.status) : json::value(nullptr)},
-            {"original_error", text(s.original_error)}, {"wanted", text(s.value)}, {"reported", text(s.reported)},
-            {"note", text(s.note)}});
+            {"original_error", text(s.original_error)}, {"wanted", value(s.uri, s.value)},
+            {"reported", value(s.uri, s.reported)}, {"note", text(s.note)}});
     all["settings"] = std::move(settings);
     json::array apps;
     for (auto const& a : d.apps)
@@ -131,7 +136,7 @@ json::object to_json(service::device_details const& d) {
     json::object inventory, since;
     for (auto const& f : d.facts) {
         if (f.status != 200) continue;
-        inventory[f.node] = text(f.value);
+        inventory[f.node] = value(f.node, f.value);
         since[f.node] = rfc3339(f.since);
     }
     all["inventory"] = std::move(inventory);
@@ -142,14 +147,15 @@ json::object to_json(service::device_details const& d) {
 
 json::object to_json(store::command const& c) {
     return {{"id", c.id}, {"device_id", c.device_id}, {"kind", c.kind}, {"user_id", text(c.user_id)},
-        {"verb", text(c.verb)}, {"uri", text(c.uri)}, {"format", text(c.format)}, {"value", text(c.value)},
+        {"verb", text(c.verb)}, {"uri", text(c.uri)}, {"format", text(c.format)}, {"value", value(c.uri, c.value)},
         {"queued", rfc3339(c.queued)}, {"expires", time(c.expires)}, {"state", c.state}, {"status", number(c.status)},
         {"original_error", text(c.original_error)}, {"result", text(c.result)}, {"detail", text(c.detail)},
         {"updated", rfc3339(c.updated)}};
 }
 
 json::object to_json(service::planned_command const& c) {
-    return {{"verb", c.verb}, {"uri", c.uri}, {"format", text(c.format)}, {"value", text(c.value)}, {"what", c.what}};
+    return {{"verb", c.verb}, {"uri", c.uri}, {"format", text(c.format)}, {"value", value(c.uri, c.value)},
+        {"what", c.what}};
 }
 
 json::object to_json(store::trace const& t) {

@@ -142,6 +142,13 @@ private:
 
 }  // namespace
 
+std::string shown_value(std::string_view uri, std::string_view value) {
+    auto const text = trim(value);
+    bool const digits = text.size() <= 3 && text.find_first_not_of("0123456789") == text.npos;
+    bool const harmless = digits || iequals(text, "true") || iequals(text, "false");
+    return !harmless && (is_secret_node(uri) || is_secret_value(value)) ? std::string(stars) : std::string(value);
+}
+
 std::string blank(std::string_view text) { return scanner(text).run(); }
 
 }  // namespace mdmd::omadm

@@ -10,4 +10,8 @@ namespace mdmd::omadm {
 // is left out from there on.
 std::string blank(std::string_view text);
 
+// The value of a node, or "***" where it opens something. Numbers of up to three digits and booleans open nothing: they
+// are what policies say about passwords.
+std::string shown_value(std::string_view uri, std::string_view value);
+
 }  // namespace mdmd::omadm

@@ -274,6 +274,13 @@ outcome<std::string> enrollment::issue(enroll::token_request const& request, att
             store::end_attempts_of(db, old.id);
             if (old.entra_device_id != device.entra_device_id) report_unmanaged(db, old, now);
         }
+        // One that was wiped or retired and is enrolled anew does not come back as its old self.
+        for (auto const& old : store::find_leaving(db, device.hardware_id, device.entra_device_id)) {
+            bool const itself = user->what == enrollee::kind::device && old.entra_device_id == device.entra_device_id;
+            if (!itself && (device.user_id.empty() || old.user_id != device.user_id)) continue;
+            store::set_device_state(db, old.id, "replaced");
+            store::revoke_certificates(db, old.id, now);
+        }
         // What was still to be told of this device of Entra's under an older record is overtaken.
         if (!device.entra_device_id.empty()) store::remove_reports_of(db, device.entra_device_id);
         store::add_device(db, device);

@@ -40,7 +40,8 @@ omadm::wanted write(omadm::verb what, std::string uri, std::string format, std::
 expected of(policy::record_map const& settings, std::vector<std::string> packages) {
     expected e;
     for (auto const& [node, r] : settings)
-        if (r.state == policy::setting_state::pending && r.wanted.uri.find("/Policy/Config/") != std::string::npos)
+        if (r.state == policy::setting_state::pending && r.wanted.withheld.empty() &&
+            r.wanted.uri.find("/Policy/Config/") != std::string::npos)
             e.policies.push_back(r.wanted.uri);
     for (auto& uri : packages) e.packages.push_back(std::move(uri) + ";1");
     return e;
@@ -68,6 +69,8 @@ std::vector<omadm::wanted> begin(
 std::vector<omadm::wanted> finish(part p, std::string_view provider_id) {
     return {write(omadm::verb::replace, root(p, provider_id) + "ServerHasFinishedProvisioning", "bool", "true")};
 }
+
+bool is_end(omadm::outcome const& o) { return o.sent.uri.ends_with("/FirstSyncStatus/ServerHasFinishedProvisioning"); }
 
 std::optional<omadm::wanted> take(omadm::outcome const& o) {
     bool const there = o.sent.what == omadm::verb::add && o.status == 418;

@@ -50,6 +50,12 @@ std::vector<std::string> below(std::string_view node, std::string_view children)
     return wanted;
 }
 
+bool is_stale(std::string_view uri, std::string_view node, std::string_view children) {
+    if (node != network_adapters || !uri.starts_with(std::string(network_adapters) + "/")) return false;
+    auto const there = below(node, children);
+    return std::find(there.begin(), there.end(), uri) == there.end();
+}
+
 bool is_of(std::string_view uri) {
     return std::find(all.begin(), all.end(), uri) != all.end() || uri.starts_with(std::string(network_adapters) + "/");
 }

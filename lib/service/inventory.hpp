@@ -21,6 +21,8 @@ std::span<std::string_view const> device_info();
 // Of the answer to a read of an interior node: what is read of its children ("AA%2FBB" joined by slashes) next. At most
 // 32 children. [OMA-TS-DM_TND: Get of an interior node]
 std::vector<std::string> below(std::string_view node, std::string_view children);
+// Whether the node was below `node`, by an earlier answer, and is not by this one.
+bool is_stale(std::string_view canonical_uri, std::string_view node, std::string_view children);
 // Whether the node is one that nodes() or below() give.
 bool is_of(std::string_view canonical_uri);
 

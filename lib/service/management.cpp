@@ -17,6 +17,7 @@ constexpr auto signature_age = 24h;  // more, and somebody may be playing back w
 constexpr std::size_t nonce_size = 16;
 constexpr std::string_view server_name = "mdmd";  // as the provisioning document has it
 constexpr int most_guesses = 10;                  // wrong credentials for one device in a minute
+constexpr int most_tries = 5;                     // to answer a message while its device's commands are changed
 constexpr int most_guesses_of_address = 100;      // and from one address, behind which a whole site may be
 constexpr std::string_view not_managed = "This device is not managed here.";
 
@@ -110,7 +111,14 @@ http::response management::session(http::request const& r) {
     if (auto const ok = check_signature(r, *who_asks); !ok) return not_known(ok.error(), r);
 
     std::scoped_lock const turn(turns_[std::hash<std::string>()(id) % turns_.size()]);
-    auto done = converse(*who_asks, r, *message);
+    auto done = [&] {
+        for (int tries = 1;; ++tries) try {
+                return converse(*who_asks, r, *message);
+            } catch (session_work::outdated const&) {
+                if (tries == most_tries)
+                    throw std::runtime_error("the device's commands change faster than they are sent");
+            }
+    }();
     trace_.note({.device_id = id,
         .session_id = std::move(done.session_id),
         .begins = done.begins,
@@ -133,7 +141,13 @@ management::proof management::prove(admitted const& who, omadm::message const& m
     auto const nonce = unbase64(device.device_nonce).value_or("");
     auto const& cred = message.hdr.cred;
     bool const md5 = cred && iequals(cred->type, omadm::md5_scheme);
-    {
+    // Right ones are taken however many were wrong: others could lock a device out, and, as all of a proxy's devices
+    // come from one address, all of them. Who guesses learns nothing by that: the secret has 192 random bits.
+    if (md5 && message.hdr.source_name == device.id &&
+        crypto::equal_in_constant_time(
+            trim(cred->data.reveal()), crypto::md5_credential(device.id, device.device_secret, nonce)))
+        return {.needed = true, .next_nonce = random_bytes(nonce_size)};
+    if (cred) {
         std::scoped_lock const lock(guessing_);
         if (guesses_.counted(device.id, now) >= most_guesses ||
             guesses_.counted(place_of(address), now) >= most_guesses_of_address)
@@ -141,10 +155,6 @@ management::proof management::prove(admitted const& who, omadm::message const& m
                 .refused = http::response{429, {{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", "60"}},
                     "Too many wrong credentials.\n"}};
     }
-    if (md5 && message.hdr.source_name == device.id &&
-        crypto::equal_in_constant_time(
-            trim(cred->data.reveal()), crypto::md5_credential(device.id, device.device_secret, nonce)))
-        return {.needed = true, .next_nonce = random_bytes(nonce_size)};
 
     auto const why = !cred ? omadm::refusal::missing : md5 ? omadm::refusal::wrong : omadm::refusal::unsupported;
     if (cred) {
@@ -180,12 +190,20 @@ omadm::authentication management::credentials_of(proof const& p, store::device c
     return a;
 }
 
-management::conversation management::converse(
-    admitted const& who, http::request const& r, omadm::message const& message) {
-    auto const& device = who.device;
+management::conversation management::converse(admitted who, http::request const& r, omadm::message const& message) {
     auto const now = context_.time.now();
     auto const digest = hex(crypto::sha256(r.body));
-    auto const last = context_.db.read([&](store::connection& db) { return store::find_session(db, device.id); });
+    // Who it is was found out before its turn came: another message may have changed the device, and its nonces, since.
+    std::optional<store::device> again;
+    auto const last = context_.db.read([&](store::connection& db) {
+        again = store::find_device(db, who.device.id);
+        return store::find_session(db, who.device.id);
+    });
+    if (!again || !may_come(*again))
+        return {.answer = not_known(fail(errc::forbidden, "the device is not enrolled"), r),
+            .session_id = message.hdr.session_id};
+    who.device = std::move(*again);
+    auto const& device = who.device;
     session_state before;
     if (last && now - last->seen < session_lifetime) before = load_session_state(last->state);
     conversation out{.answer = {}, .session_id = message.hdr.session_id};

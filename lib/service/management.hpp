@@ -40,7 +40,8 @@ private:
     result<admitted> named(omadm::message const&);
     // Whether the header's signature, where there is one, is the device's over this very message. Errors: forbidden.
     result<void> check_signature(http::request const&, admitted const&) const;
-    conversation converse(admitted const&, http::request const&, omadm::message const&);
+    // Throws session_work::outdated, with nothing changed.
+    conversation converse(admitted, http::request const&, omadm::message const&);
     // What credentials at DM level came to, where there is no certificate.
     struct proof {
         std::optional<http::response> refused;  // nothing of the message is taken

@@ -17,10 +17,11 @@
 namespace mdmd::service {
 namespace {
 
-constexpr std::size_t fact_limit = 16 * 1024;     // bytes of a node's value that are kept
-constexpr std::size_t result_limit = 256 * 1024;  // bytes of a command's result that are kept
-constexpr std::size_t name_limit = 256;           // bytes of a name that a device gives itself
-constexpr std::int64_t most_commands = 512;       // looked at in one message
+constexpr std::size_t fact_limit = 16 * 1024;           // bytes of a node's value that are kept
+constexpr std::size_t result_limit = 256 * 1024;        // bytes of a command's result that are kept
+constexpr std::size_t name_limit = 256;                 // bytes of a name that a device gives itself
+constexpr std::int64_t most_commands = 512;             // looked at in one message
+constexpr auto longest_follow = std::chrono::days(30);  // of an order, with nothing new from the device
 
 // Keys of what is sent: who gets the outcome.
 constexpr std::string_view setting_prefix = "setting:";
@@ -167,8 +168,12 @@ void session_work::begin(std::optional<store::session> const& last) {
     new_session_ = true;
     // What an earlier session sent and got no answer to is sent again, unless doing it twice could do harm.
     std::erase_if(commands_, [&](store::command const& c) {
-        return c.state == "sent" && c.stage.empty() && (c.verb == "exec" || c.deliveries >= store::most_deliveries);
+        bool const unanswered = c.state == "sent" && (c.stage.empty() || c.stage == store::asked_stage);
+        return unanswered && (c.verb == "exec" || c.deliveries >= store::most_deliveries);
     });
+    for (auto& c : commands_)
+        if (c.state == "sent" && !c.stage.empty() && now_ - c.updated > longest_follow)
+            finish(c, "unknown", "the device did not tell the outcome in 30 days");
     if (device_.state == "wiped" || device_.state == "retired") came_back_ = true;
     auto const asked_for = std::any_of(commands_.begin(), commands_.end(),
         [](store::command const& c) { return c.kind == policy::name(policy::order_kind::sync); });
@@ -277,8 +282,8 @@ void session_work::take(omadm::intake const& in) {
             add(policy::take(wanted_apps_, apps_, o, now_));
         else if (after(push_prefix, o.key))
             take_push(o);
-        else if (auto again = first_sync::take(o))
-            todo_.push_back(std::move(*again));
+        else
+            take_first_sync(o);
         if (failed(o.status) && o.sent.what != omadm::verb::get)
             log::warning("the device refused a command",
                 {{"uri", o.sent.uri}, {"verb", std::string(omadm::name(o.sent.what))},
@@ -289,6 +294,12 @@ void session_work::take(omadm::intake const& in) {
         for (auto& w : policy::again(*records, rolled_back)) todo_.push_back(std::move(w));
     // What is sent together stands together.
     std::stable_sort(todo_.begin(), todo_.end(), [](auto const& a, auto const& b) { return a.atomic < b.atomic; });
+}
+
+// The end of a first sign-in is told until the device has answered it, whatever it answers.
+void session_work::take_first_sync(omadm::outcome const& o) {
+    if (first_sync::is_end(o)) (is_user_node(o.sent.uri) ? user_first_sync_ : first_sync_) = "done";
+    if (auto again = first_sync::take(o)) todo_.push_back(std::move(*again));
 }
 
 void session_work::take_push(omadm::outcome const& o) {
@@ -326,6 +337,9 @@ void session_work::take_setting(omadm::outcome const& o) {
 
 void session_work::take_fact(std::string const& node, omadm::outcome const& o) {
     learn(node, o.status, o.value);
+    // What is not there any more is not kept: a device could grow without end.
+    if (o.status == 200)
+        std::erase_if(facts_, [&](auto const& f) { return inventory::is_stale(f.first, node, o.value.value_or("")); });
     if (o.value && o.status == 200)
         for (auto const& below : inventory::below(node, *o.value)) todo_.push_back(read_fact(below));
     // A rule's question shows drift as well.
@@ -369,11 +383,14 @@ void session_work::take_command(std::string_view key, omadm::outcome const& o) {
     }
     auto const went = policy::take(order, part, o, key_of(c));
     for (auto const& w : went.next) todo_.push_back(w);
+    auto const before = c;
     c.stage = order.stage;
     c.memory = order.memory;
     if (!went.detail.empty()) c.detail = went.detail;
-    c.updated = now_;
-    commands_changed_.insert(c.id);
+    if (part.empty() || c.stage != before.stage || c.memory != before.memory || c.detail != before.detail) {
+        c.updated = now_;
+        commands_changed_.insert(c.id);
+    }
     if (went.state.empty()) return;
     finish(c, went.state, went.detail);
     if (went.state == "done" && order.kind == policy::order_kind::wipe) ordered_end_ = "wiped";
@@ -402,9 +419,8 @@ std::vector<omadm::wanted> session_work::queue(omadm::intake const& in) {
     }
     all.insert(all.end(), reads, todo_.end());
     if (!all.empty() || !in.next.waiting.empty() || in.more_to_come) return all;
-    auto const end = [&](std::string& stage, first_sync::part part) {
+    auto const end = [&](std::string const& stage, first_sync::part part) {
         if (stage != "begun") return;
-        stage = "done";
         for (auto& w : first_sync::finish(part, enroll::provider_id)) all.push_back(std::move(w));
     };
     end(first_sync_, first_sync::part::device);
@@ -432,12 +448,14 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
             if (at == commands_.end()) continue;
             if (why != unsendable.end())
                 finish(*at, "failed", why->second);
-            else if (parts_of(*command).second.empty() || at->state == "queued")
+            else if (parts_of(*command).second.empty())  // what is read before it, or after it, is not the order
                 commands_sent_.insert(id);
         } else if (auto const node = after(setting_prefix, queue[i].key); node && why != unsendable.end()) {
-            auto& record = records_of(*node)[std::string(*node)];
-            record.state = policy::setting_state::failed;
-            record.original_error = why->second;
+            auto& records = records_of(*node);
+            auto const record = records.find(std::string(*node));
+            if (record == records.end()) continue;
+            record->second.state = policy::setting_state::failed;
+            record->second.original_error = why->second;
         }
     }
     if (!answer.ended) return;
@@ -466,6 +484,8 @@ void session_work::keep_facts(store::connection& db) {
             store::put_fact(db, device_.id, fact);
             learned = true;
         }
+    for (auto const& [node, fact] : facts_before_)
+        if (!facts_.contains(node)) store::remove_fact(db, device_.id, node);
     if (!learned) return;
     auto const name = cut_utf8(value_of(inventory::device_name).value_or(device_.name), name_limit);
     auto const version = cut_utf8(value_of(compliance::os_version_uri).value_or(device_.os_version), name_limit);
@@ -522,8 +542,9 @@ bool session_work::keep(store::connection& db, store::session const& next, omadm
     if (certificate_ && !store::use_certificate(db, certificate_->fingerprint, now_)) return false;
     if (new_session_) store::return_unanswered(db, id, now_);
     for (auto const& c : commands_)
-        if (commands_changed_.contains(c.id)) store::update_command(db, c);
-    for (auto const& c : commands_sent_) store::deliver_command(db, c, now_);
+        if (commands_changed_.contains(c.id) && !store::update_command(db, c)) throw outdated();
+    for (auto const& c : commands_sent_)
+        if (!store::deliver_command(db, c, now_)) throw outdated();
     keep_settings(db, "", device_settings_);
     if (!there_.user_id.empty()) keep_settings(db, there_.user_id, user_settings_);
     keep_users(db);

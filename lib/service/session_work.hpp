@@ -42,7 +42,9 @@ public:
     // What of that queue went out, and what never can.
     void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
 
-    // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept.
+    // A command was taken back, or has expired, since load(): nothing of this work may be kept or sent.
+    struct outdated {};
+    // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept. Throws outdated.
     bool keep(store::connection&, store::session const& next, omadm::intake const&);
 
     session_state state(omadm::session) const;  // for the next message
@@ -72,6 +74,7 @@ private:
     policy::record_map& records_of(std::string_view node);
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);
+    void take_first_sync(omadm::outcome const&);
     void take_push(omadm::outcome const&);
     void take_command(std::string_view key, omadm::outcome const&);
     void finish(store::command&, std::string state, std::string detail);

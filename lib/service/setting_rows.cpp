@@ -6,6 +6,7 @@ namespace mdmd::service {
 namespace {
 
 constexpr std::size_t reported_limit = 16 * 1024;
+constexpr std::string_view rivals_mark = "conflict with ";
 
 // For people: why a setting is not sent, and who else wants the node otherwise.
 std::string note_of(policy::wanted_setting const& w) {
@@ -13,7 +14,14 @@ std::string note_of(policy::wanted_setting const& w) {
     if (w.rivals.empty()) return out;
     std::string others;
     for (auto const& r : w.rivals) others += (others.empty() ? "" : ", ") + r;
-    return out + (out.empty() ? "" : "; ") + "conflict with " + others;
+    return out + (out.empty() ? "" : "; ") + std::string(rivals_mark) + others;
+}
+
+// What a note was made of: what is withheld must not be sent, and the note stays where nothing is planned anew.
+void read_note(std::string_view note, policy::wanted_setting& w) {
+    auto const at = note.find(rivals_mark);
+    if (at != note.npos) w.rivals = {std::string(note.substr(at + rivals_mark.size()))};
+    w.withheld = note.substr(0, at == note.npos ? at : at - std::min<std::size_t>(at, 2));
 }
 
 }  // namespace
@@ -33,6 +41,7 @@ policy::record_map records_from(std::vector<store::setting> const& stored) {
         r.reported = s.reported;
         r.attempts = static_cast<int>(s.attempts);
         r.delivered = s.delivered;
+        read_note(s.note, r.wanted);
         all.emplace(s.node, std::move(r));
     }
     return all;

@@ -11,26 +11,31 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t session_limit = 512 * 1024;         // bytes of one session's bodies
-constexpr std::size_t most_held = std::size_t{64} << 20;  // bytes that wait for the store
+constexpr std::size_t most_held = std::size_t{64} << 20;  // bytes of all that the store does not have yet
 constexpr std::size_t most_open = 20'000;                 // sessions under way
 constexpr auto silence = 10min;
 constexpr std::size_t most_in_a_write = 200;
 
+std::string cut(std::string_view text, std::size_t room) {
+    if (text.size() <= room) return std::string(text);
+    return cut_utf8(text, room) + fmt::format("\n... {} bytes in all", text.size());
+}
+
 std::string shown(std::string_view body, std::size_t room) {
-    auto text = omadm::blank(body);
+    auto const text = omadm::blank(body);
     if (!is_utf8(text)) return fmt::format("{} bytes that are no UTF-8", body.size());
-    if (text.size() <= room) return text;
-    return cut_utf8(text, room) + fmt::format("\n... {} bytes in all", body.size());
+    return cut(text, room);
 }
 
 }  // namespace
 
 void trace::note(exchange const& e) {
     if (context_.config()->settings.management.trace == 0) return;
+    auto const request = shown(e.request, session_limit);  // the dear part, before others have to wait
+    auto const reply = shown(e.reply, session_limit);
     std::scoped_lock const lock(mutex_);
     auto found = open_.find(e.device_id);
     if (e.begins && found != open_.end()) {
-        held_ += found->second.bytes;
         ended_.push_back(finished(std::move(found->second)));
         open_.erase(found);
         found = open_.end();
@@ -42,23 +47,23 @@ void trace::note(exchange const& e) {
                 .emplace(e.device_id,
                     session{.kept = {.device_id = e.device_id, .began = e.at, .session_id = e.session_id, .idle = true},
                         .messages = {},
-                        .bytes = 0,
                         .last = e.at})
                 .first;
     }
     auto& s = found->second;
-    auto const room = [&] { return s.bytes < session_limit ? session_limit - s.bytes : 0; };
-    boost::json::object one{{"at", rfc3339_ms(e.at)}, {"address", e.address}, {"status", e.status}};
-    one["request"] = shown(e.request, room());
-    s.bytes += one.at("request").as_string().size();
-    one["reply"] = shown(e.reply, room());
-    s.bytes += one.at("reply").as_string().size();
-    if (!s.messages.empty()) s.messages += ',';
-    s.messages += boost::json::serialize(one);
+    auto const before = s.messages.size();
+    if (before < session_limit && held_ <= most_held) {
+        auto const room = session_limit - before;
+        boost::json::object one{{"at", rfc3339_ms(e.at)}, {"address", e.address}, {"status", e.status}};
+        one["request"] = cut(request, room);
+        one["reply"] = cut(reply, room - std::min(room, request.size()));
+        if (!s.messages.empty()) s.messages += ',';
+        s.messages += boost::json::serialize(one);
+        held_ += s.messages.size() - before;
+    }
     s.last = e.at;
     if (e.eventful) s.kept.idle = false;
     if (!e.ends) return;
-    held_ += s.bytes;
     ended_.push_back(finished(std::move(s)));
     open_.erase(found);
 }
@@ -84,6 +89,7 @@ void trace::tick() {
         due.assign(std::make_move_iterator(ended_.begin()), std::make_move_iterator(ended_.end()));
         ended_.clear();
         held_ = 0;
+        for (auto const& [device, s] : open_) held_ += s.messages.size();
     }
     write(due);
 }

@@ -40,7 +40,6 @@ private:
     struct session {
         store::trace kept;
         std::string messages;  // JSON objects with commas between
-        std::size_t bytes = 0;
         time_point last;
     };
     void write(std::vector<store::trace> const&);
@@ -50,7 +49,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, session> open_;  // by device
     std::deque<store::trace> ended_;
-    std::size_t held_ = 0;  // bytes of ended_
+    std::size_t held_ = 0;  // bytes of messages, of open_ and ended_
 };
 
 }  // namespace mdmd::service

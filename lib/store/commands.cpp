@@ -52,8 +52,9 @@ std::vector<command> list_commands(connection& db, std::string_view device_id) {
 
 std::vector<command> open_commands(
     connection& db, std::string_view device_id, std::string_view user_id, std::int64_t most) {
+    // "+": in no order of an index, which would read what was done long ago too.
     return commands_where(db,
-        "device_id = $1 AND state IN ('queued', 'sent') AND user_id IN ('', $2) ORDER BY position LIMIT $3",
+        "device_id = $1 AND state IN ('queued', 'sent') AND user_id IN ('', $2) ORDER BY +position LIMIT $3",
         {device_id, user_id, most});
 }
 
@@ -62,15 +63,18 @@ std::optional<command> find_command(connection& db, std::string_view id) {
     return all.empty() ? std::nullopt : std::optional(std::move(all.front()));
 }
 
-void deliver_command(connection& db, std::string_view id, time_point now) {
-    db.execute("UPDATE command SET state = 'sent', deliveries = deliveries + 1, updated = $2 WHERE id = $1", {id, now});
+bool deliver_command(connection& db, std::string_view id, time_point now) {
+    return db.execute(
+               "UPDATE command SET state = 'sent', deliveries = deliveries + 1, updated = $2 "
+               "WHERE id = $1 AND state IN ('queued', 'sent')",
+               {id, now}) == 1;
 }
 
-void update_command(connection& db, command const& c) {
-    db.execute(
-        "UPDATE command SET state = $2, status = $3, original_error = $4, result = $5, stage = $6, memory = $7, detail = $8, "
-        "updated = $9 WHERE id = $1",
-        {c.id, c.state, c.status, c.original_error, c.result, c.stage, c.memory, c.detail, c.updated});
+bool update_command(connection& db, command const& c) {
+    return db.execute(
+               "UPDATE command SET state = $2, status = $3, original_error = $4, result = $5, stage = $6, memory = $7, detail = $8, "
+               "updated = $9 WHERE id = $1 AND state IN ('queued', 'sent')",
+               {c.id, c.state, c.status, c.original_error, c.result, c.stage, c.memory, c.detail, c.updated}) == 1;
 }
 
 void return_unanswered(connection& db, std::string_view device_id, time_point now) {
@@ -78,8 +82,8 @@ void return_unanswered(connection& db, std::string_view device_id, time_point no
         "UPDATE command SET state = CASE WHEN verb = 'exec' THEN 'unknown' WHEN deliveries >= $3 THEN 'failed' ELSE 'queued' END, "
         "detail = CASE WHEN verb = 'exec' THEN 'the device did not say what came of it' "
         "WHEN deliveries >= $3 THEN 'no answer, as often as it was sent' ELSE detail END, updated = $2 "
-        "WHERE device_id = $1 AND state = 'sent' AND stage = ''",
-        {device_id, now, most_deliveries});
+        "WHERE device_id = $1 AND state = 'sent' AND stage IN ('', $4)",
+        {device_id, now, most_deliveries, asked_stage});
 }
 
 void cancel_commands(connection& db, std::string_view device_id, time_point now) {

@@ -30,6 +30,8 @@ struct command {
 };
 // A command that gets no answer this often is not sent again: it may be what keeps the device from answering.
 inline constexpr int most_deliveries = 3;
+// The stage of an order whose own command is due, or was sent, after what is read before it.
+inline constexpr std::string_view asked_stage = "asked";
 void add_command(connection&, command const&);                                // behind all others of its device
 std::vector<command> list_commands(connection&, std::string_view device_id);  // in order of delivery
 // Queued, sent, and those whose outcome is still followed, for the device itself and for that user (empty: nobody), in
@@ -37,9 +39,10 @@ std::vector<command> list_commands(connection&, std::string_view device_id);  //
 std::vector<command> open_commands(
     connection&, std::string_view device_id, std::string_view user_id, std::int64_t most);
 std::optional<command> find_command(connection&, std::string_view id);
-void deliver_command(connection&, std::string_view id, time_point now);  // it is sent now
-// Writes state, status, original_error, result, stage, memory, detail and updated.
-void update_command(connection&, command const&);
+// It is sent now. False: it is not open any more, and must not be sent.
+[[nodiscard]] bool deliver_command(connection&, std::string_view id, time_point now);
+// Writes state, status, original_error, result, stage, memory, detail and updated. False: it is not open any more.
+[[nodiscard]] bool update_command(connection&, command const&);
 // What was sent and never answered: gets, adds, replaces and deletes are queued again, since doing them twice does
 // no harm, up to most_deliveries times; an exec is "unknown", since it may. One whose outcome is followed stays.
 void return_unanswered(connection&, std::string_view device_id, time_point now);

@@ -138,6 +138,16 @@ std::vector<device> find_enrolled_entra(connection& db, std::string_view entra_d
     return devices_where(db, "entra_device_id = $1 AND state = 'enrolled'", {entra_device_id});
 }
 
+std::vector<device> find_leaving(connection& db, std::string_view hardware_id, std::string_view entra_device_id) {
+    std::vector<device> all;
+    if (!hardware_id.empty())
+        all = devices_where(db, "hardware_id = $1 AND state IN ('retired', 'wiped')", {hardware_id});
+    if (!entra_device_id.empty())
+        for (auto& d : devices_where(db, "entra_device_id = $1 AND state IN ('retired', 'wiped')", {entra_device_id}))
+            if (d.hardware_id != hardware_id || hardware_id.empty()) all.push_back(std::move(d));
+    return all;
+}
+
 std::int64_t count_enrolled(connection& db, std::string_view user_id) {
     auto const r = db.query("SELECT count(*) FROM device WHERE user_id = $1 AND state = 'enrolled'", {user_id});
     return r->next() ? r->integer(0) : 0;
@@ -167,7 +177,11 @@ void set_nonces(connection& db, std::string_view id, std::string_view server_non
 }
 
 std::optional<device> find_device_by_source(connection& db, std::string_view mdm_device_id) {
-    return device_where(db, "mdm_device_id = $1 AND state = 'enrolled' ORDER BY enrolled DESC", {mdm_device_id});
+    return device_where(db,
+        "mdm_device_id = $1 AND (state = 'enrolled' OR (state IN ('retired', 'wiped') AND EXISTS "
+        "(SELECT 1 FROM certificate c WHERE c.device_id = device.id AND c.revoked IS NULL))) "
+        "ORDER BY state = 'enrolled' DESC, enrolled DESC",
+        {mdm_device_id});
 }
 
 void put_device_user(connection& db, std::string_view device_id, device_user const& u) {
@@ -210,10 +224,15 @@ void forget_user_groups(connection& db) { db.execute("DELETE FROM user_groups");
 std::vector<std::string> users_to_look_up(connection& db, time_point before, std::int64_t most) {
     std::vector<std::string> all;
     auto const r = db.query(
-        "SELECT who.user_id FROM (SELECT user_id FROM device WHERE state = 'enrolled' UNION SELECT u.user_id FROM device_user u "
-        "JOIN device d ON d.id = u.device_id WHERE d.state = 'enrolled') who "
-        "LEFT JOIN user_groups g ON g.user_id = who.user_id "
-        "WHERE who.user_id <> '' AND (g.fetched IS NULL OR g.fetched <= $1) ORDER BY coalesce(g.fetched, 0), who.user_id LIMIT $2",
+        "SELECT user_id FROM ("
+        "SELECT user_id, 0 AS fetched FROM device WHERE state = 'enrolled' AND user_id <> '' "
+        "AND user_id NOT IN (SELECT user_id FROM user_groups) "
+        "UNION SELECT u.user_id, 0 FROM device_user u WHERE u.user_id NOT IN (SELECT user_id FROM user_groups) "
+        "AND EXISTS (SELECT 1 FROM device d WHERE d.id = u.device_id AND d.state = 'enrolled') "
+        "UNION SELECT g.user_id, g.fetched FROM user_groups g WHERE g.fetched <= $1 AND ("
+        "EXISTS (SELECT 1 FROM device d WHERE d.user_id = g.user_id AND d.state = 'enrolled') OR "
+        "EXISTS (SELECT 1 FROM device_user u JOIN device d ON d.id = u.device_id WHERE u.user_id = g.user_id "
+        "AND d.state = 'enrolled'))) due ORDER BY fetched, user_id LIMIT $2",
         {before, most});
     while (r->next()) all.push_back(r->text(0));
     return all;

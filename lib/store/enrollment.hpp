@@ -57,12 +57,16 @@ std::vector<device> find_devices(connection&, std::string_view id_or_name);
 std::vector<device> list_devices(connection&);
 std::vector<device> find_enrolled_hardware(connection&, std::string_view hardware_id);
 std::vector<device> find_enrolled_entra(connection&, std::string_view entra_device_id);
+// Those that took the order to end their management and have not said goodbye, of a computer (empty: unknown) or of a
+// device of Entra's (empty: unknown).
+std::vector<device> find_leaving(connection&, std::string_view hardware_id, std::string_view entra_device_id);
 std::int64_t count_enrolled(connection&, std::string_view user_id);
 void remove_device(connection&, std::string_view id);  // with its certificates, settings, facts, commands
 void set_device_state(connection&, std::string_view id, std::string_view state);
 void set_first_sync(connection&, std::string_view id, std::string_view stage);
 void set_nonces(connection&, std::string_view id, std::string_view server_nonce, std::string_view device_nonce);
-// The enrolled device of that SyncML Source. Several: the newest.
+// The device of that SyncML Source that is enrolled, or has taken the order to end and not said goodbye (its
+// certificates end with that). Several: the enrolled one, the newest.
 std::optional<device> find_device_by_source(connection&, std::string_view mdm_device_id);
 void set_device_details(connection&, std::string_view id, std::string_view name, std::string_view os_version);
 void set_entra_device_id(connection&, std::string_view id, std::string_view entra_device_id);

@@ -110,6 +110,7 @@ CREATE TABLE device_user (             -- who was seen signed in on a device, by
     first_sync TEXT NOT NULL,           -- as the device's own, for the user's part
     PRIMARY KEY (device_id, user_id)
 );
+CREATE INDEX device_user_user ON device_user (user_id);
 
 CREATE TABLE user_groups (              -- as Graph said
     user_id TEXT PRIMARY KEY,
@@ -228,6 +229,7 @@ CREATE TABLE report (
     resolved_again BIGINT NOT NULL
 );
 CREATE INDEX report_due ON report (phase, next_try);
+CREATE INDEX report_entra ON report (entra_device_id);
 
 CREATE TABLE entra_document (          -- what Entra said, for when it is away
     name TEXT PRIMARY KEY,              -- signing_keys, key_end:<of which key>
