@@ -16,9 +16,7 @@ struct commands_fixture {
     time_point now = from_ms(1'800'000'000'000);
 
     commands_fixture() {
-        db.write([&](store::connection& c) {
-            store::add_device(c, {.id = "1", .user_id = "u1", .enrolled = now});
-        });
+        db.write([&](store::connection& c) { store::add_device(c, {.id = "1", .user_id = "u1", .enrolled = now}); });
     }
     void add(std::string id, std::string verb, std::string user = "", std::optional<time_point> expires = {}) {
         db.write([&](store::connection& c) {
@@ -160,4 +158,36 @@ TEST_CASE_METHOD(commands_fixture, "users whose groups are not known are looked 
     CHECK(due(now) == "u2 u9 u1 ");
     CHECK(db.read([](store::connection& c) { return store::find_user_groups(c, "u1")->groups; }) ==
           std::vector<std::string>{"g1", "g2"});
+}
+
+TEST_CASE_METHOD(
+    commands_fixture, "what is open is found as fast after thousands of commands as after none", "[store]") {
+    auto const fastest = [&] {
+        auto best = std::chrono::steady_clock::duration::max();
+        for (int i = 0; i < 20; ++i) {
+            auto const begin = std::chrono::steady_clock::now();
+            REQUIRE(open("u1") == "open ");
+            best = std::min(best, std::chrono::steady_clock::now() - begin);
+        }
+        return best;
+    };
+    add("open", "get");
+    auto const alone = fastest();
+    db.write([&](store::connection& c) {
+        store::deliver_command(c, "open", now);
+        for (int i = 0; i < 20'000; ++i) {
+            store::command done{
+                .id = std::to_string(i), .device_id = "1", .verb = "get", .uri = "./X", .queued = now, .updated = now};
+            done.state = "done";
+            store::add_command(c, done);
+        }
+        store::add_command(c, {.id = "last",
+                                  .device_id = "1",
+                                  .user_id = "u2",
+                                  .verb = "get",
+                                  .uri = "./X",
+                                  .queued = now,
+                                  .updated = now});
+    });
+    CHECK(fastest() < 20 * alone);
 }

@@ -50,6 +50,7 @@ std::vector<command> list_commands(connection& db, std::string_view device_id) {
     return commands_where(db, "device_id = $1 ORDER BY position", {device_id});
 }
 
+// "state IN ('queued', 'sent')", as the index command_open has it: so the commands that are over are not looked at.
 std::vector<command> open_commands(
     connection& db, std::string_view device_id, std::string_view user_id, std::int64_t most) {
     return commands_where(db,
@@ -78,7 +79,7 @@ void return_unanswered(connection& db, std::string_view device_id, time_point no
         "UPDATE command SET state = CASE WHEN verb = 'exec' THEN 'unknown' WHEN deliveries >= $3 THEN 'failed' ELSE 'queued' END, "
         "detail = CASE WHEN verb = 'exec' THEN 'the device did not say what came of it' "
         "WHEN deliveries >= $3 THEN 'no answer, as often as it was sent' ELSE detail END, updated = $2 "
-        "WHERE device_id = $1 AND state = 'sent' AND stage = ''",
+        "WHERE device_id = $1 AND state IN ('queued', 'sent') AND state = 'sent' AND stage = ''",
         {device_id, now, most_deliveries});
 }
 
@@ -120,8 +121,8 @@ void refute_orders(connection& db, std::string_view device_id, std::string_view 
 }
 
 bool has_open_commands(connection& db, std::string_view device_id) {
-    auto const r = db.query(
-        "SELECT 1 FROM command WHERE device_id = $1 AND state IN ('queued', 'sent') LIMIT 1", {device_id});
+    auto const r =
+        db.query("SELECT 1 FROM command WHERE device_id = $1 AND state IN ('queued', 'sent') LIMIT 1", {device_id});
     return r->next();
 }
 
