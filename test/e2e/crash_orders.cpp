@@ -1,5 +1,5 @@
-// The power goes off in the middle of a session: what may be done twice is sent again, what must not is told as unknown,
-// and what was told as done stays done.
+// The power goes off in the middle of a session: what may be done twice is sent again, what must not is told as
+// unknown, and what was told as done stays done.
 #include <random>
 #include <thread>
 
@@ -18,7 +18,8 @@ void power_cut(e2e::world& w) {
 
 }  // namespace
 
-TEST_CASE("kill -9 between a message and its answer: gets and writes are sent again, an exec is unknown", "[e2e][crash]") {
+TEST_CASE(
+    "kill -9 between a message and its answer: gets and writes are sent again, an exec is unknown", "[e2e][crash]") {
     e2e::world w;
     w.app->start();
     e2e::hand d(w, "ALICE-PC");
@@ -32,11 +33,13 @@ TEST_CASE("kill -9 between a message and its answer: gets and writes are sent ag
     std::string const wipe_uri = "./Device/Vendor/MSFT/RemoteWipe/doWipe";
 
     // The answer arrived, and the device has done all. The power goes before it says so.
-    REQUIRE(e2e::in_short(d.open()) == "S0=200 S2=200 Get3=./A Replace4=./B Exec5=./C Exec6=" + wipe_uri + " Exec7=./D F");
+    REQUIRE(
+        e2e::in_short(d.open()) == "S0=200 S2=200 Get3=./A Replace4=./B Exec5=./C Exec6=" + wipe_uri + " Exec7=./D F");
     power_cut(w);
     d.reach(w);
     // Its message is still the next one of the session. It tells of the last order alone.
-    auto const second = d.call(d.message(d.header_ok() + sim::write_status({.cmd_id = 2, .msg_ref = 1, .cmd_ref = 7, .cmd = "Exec", .code = 200})));
+    auto const second = d.call(d.message(
+        d.header_ok() + sim::write_status({.cmd_id = 2, .msg_ref = 1, .cmd_ref = 7, .cmd = "Exec", .code = 200})));
     auto const answer = d.send(second);
     CHECK(answer.status == 200);
     power_cut(w);
@@ -81,11 +84,12 @@ TEST_CASE("kill -9 at any moment of a session does nothing twice that must not b
             for (int n = 0; n < 10; ++n) {
                 auto const uri = fmt::format("./Vendor/MSFT/Crash/n{}of{}", n, round);
                 d->tree().set(uri, {"chr", "v", "GR"});
-                auto const* const order =
-                    n % 2 ? R"({{"verb":"get","uri":"{}"}})" : R"({{"verb":"replace","uri":"{}","format":"chr","value":"w"}})";
+                auto const* const order = n % 2 ? R"({{"verb":"get","uri":"{}"}})"
+                                                : R"({{"verb":"replace","uri":"{}","format":"chr","value":"w"}})";
                 orders[admin.order("ALICE-PC", fmt::format(fmt::runtime(order), uri))] = uri;
                 if (n == 5)
-                    exec = admin.order("ALICE-PC", R"({"verb":"exec","uri":"./Device/Vendor/MSFT/Defender/UpdateSignature"})");
+                    exec = admin.order(
+                        "ALICE-PC", R"({"verb":"exec","uri":"./Device/Vendor/MSFT/Defender/UpdateSignature"})");
             }
         }
         sim::session_report broken;

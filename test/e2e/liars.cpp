@@ -1,5 +1,5 @@
-// Devices that lie, break off and repeat themselves: nothing of it completes what it is not about, and an honest session
-// afterwards finds all as it should be.
+// Devices that lie, break off and repeat themselves: nothing of it completes what it is not about, and an honest
+// session afterwards finds all as it should be.
 #include "core/text.hpp"
 #include "e2e/hand.hpp"
 
@@ -25,8 +25,8 @@ std::vector<liar> const liars{
     {"goes on with garbage", [](auto& f) { f.garbage_at = 2; }, "sent", "sent", 400},
     {"goes on in another session", [](auto& f) { f.wrong_session_at = 2; }, "sent", "unknown"},
     {"never comes to its end", [](auto& f) { f.without_final_from = 1, f.endless = 20; }, "queued", "queued"},
-    {"never comes to the end of its answer", [](auto& f) { f.without_final_from = 2, f.endless = 20; }, "done 200 honest",
-        "done 200"},
+    {"never comes to the end of its answer", [](auto& f) { f.without_final_from = 2, f.endless = 20; },
+        "done 200 honest", "done 200"},
     {"lost an answer", [](auto& f) { f.lose_reply_to = 2; }, "done 200 honest", "done 200"},
     {"lost the first answer", [](auto& f) { f.lose_reply_to = 1; }, "done 200 honest", "done 200"},
     {"goes before it answers", [](auto& f) { f.drop_before_at = 2; }, "sent", "sent"},
@@ -47,7 +47,8 @@ std::string status_text(int cmd_id, int msg_ref, int cmd_ref, int code) {
 
 }  // namespace
 
-TEST_CASE("a device that lies or breaks off completes nothing that it did not do, and is served as before afterwards", "[e2e][liars]") {
+TEST_CASE("a device that lies or breaks off completes nothing that it did not do, and is served as before afterwards",
+    "[e2e][liars]") {
     e2e::world w;
     w.app->start();
     auto const d = joined(w, "ALICE-PC", "alice@contoso.test");
@@ -113,19 +114,23 @@ TEST_CASE("statuses and results complete what they name and nothing else", "[e2e
     std::string many;
     for (int i = 0; i < 1000; ++i) many += status_text(1000 + i, 1, 3, 200 + i % 300);
     for (auto const& r : std::vector<row>{
-             {"two codes: the worse one", status_text(2, 1, 3, 200) + status_text(3, 1, 3, 404) + status_text(4, 1, 4, 500) + status_text(5, 1, 4, 200),
+             {"two codes: the worse one",
+                 status_text(2, 1, 3, 200) + status_text(3, 1, 3, 404) + status_text(4, 1, 4, 500) +
+                     status_text(5, 1, 4, 200),
                  "failed 404", "failed 500"},
              {"a Status of what was no command", status_text(2, 1, 1, 404) + status_text(3, 1, 2, 404), "sent", "sent"},
              {"a Status of a message to come", status_text(2, 2, 3, 200) + status_text(3, 2, 4, 200), "sent", "sent"},
              {"Results without a Status", result(1, 3, "./A"), "sent", "sent"},
              {"Results of another node", status_text(2, 1, 3, 200) + result(1, 3, "./B"), "done 200 v", "sent"},
              {"Results under the other's CmdRef", status_text(2, 1, 3, 200) + result(1, 4, "./A"), "done 200", "sent"},
-             {"the largest numbers", status_text(2, 2147483647, 2147483647, 200) + status_text(3, 1, 2147483647, 200), "sent", "sent"},
-             {"a code out of every range", status_text(2, 1, 3, 999) + status_text(3, 1, 4, 699), "failed 999", "failed 699"},
+             {"the largest numbers", status_text(2, 2147483647, 2147483647, 200) + status_text(3, 1, 2147483647, 200),
+                 "sent", "sent"},
+             {"a code out of every range", status_text(2, 1, 3, 999) + status_text(3, 1, 4, 699), "failed 999",
+                 "failed 699"},
              {"thousands of codes for one command", many, "failed 499", "sent"},
              {"Results twice, and not the same",
-                 status_text(2, 1, 3, 200) + result(1, 3, "./A") + sim::write_results(80, 1, 3, "./A", "chr", "other"), "done 200 v",
-                 "sent"},
+                 status_text(2, 1, 3, 200) + result(1, 3, "./A") + sim::write_results(80, 1, 3, "./A", "chr", "other"),
+                 "done 200 v", "sent"},
          }) {
         INFO(r.name);
         auto const a = admin.order("ALICE-PC", R"({"verb":"get","uri":"./A"})");

@@ -111,7 +111,7 @@ TEST_CASE("M A.9: a setting is what the device's status says of it, and its next
     auto shown = settings_of(admin, "ALICE-PC");
     for (auto const& [uri, code] : faults.answer_with) {
         CAPTURE(code);
-        auto const expected = passing(code) ? fmt::format("pending {}", code)
+        auto const expected = passing(code)   ? fmt::format("pending {}", code)
                               : success(code) ? fmt::format("applied {}", code)
                                               : fmt::format("failed {}", code);
         CHECK(shown[fmt::format("S{}", code)] == expected);
