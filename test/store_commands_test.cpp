@@ -159,3 +159,35 @@ TEST_CASE_METHOD(commands_fixture, "users whose groups are not known are looked 
     CHECK(db.read([](store::connection& c) { return store::find_user_groups(c, "u1")->groups; }) ==
           std::vector<std::string>{"g1", "g2"});
 }
+
+TEST_CASE_METHOD(
+    commands_fixture, "what is open is found as fast after thousands of commands as after none", "[store]") {
+    auto const fastest = [&] {
+        auto best = std::chrono::steady_clock::duration::max();
+        for (int i = 0; i < 20; ++i) {
+            auto const begin = std::chrono::steady_clock::now();
+            REQUIRE(open("u1") == "open ");
+            best = std::min(best, std::chrono::steady_clock::now() - begin);
+        }
+        return best;
+    };
+    add("open", "get");
+    auto const alone = fastest();
+    db.write([&](store::connection& c) {
+        store::deliver_command(c, "open", now);
+        for (int i = 0; i < 20'000; ++i) {
+            store::command done{
+                .id = std::to_string(i), .device_id = "1", .verb = "get", .uri = "./X", .queued = now, .updated = now};
+            done.state = "done";
+            store::add_command(c, done);
+        }
+        store::add_command(c, {.id = "last",
+                                  .device_id = "1",
+                                  .user_id = "u2",
+                                  .verb = "get",
+                                  .uri = "./X",
+                                  .queued = now,
+                                  .updated = now});
+    });
+    CHECK(fastest() < 20 * alone);
+}

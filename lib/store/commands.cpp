@@ -50,11 +50,11 @@ std::vector<command> list_commands(connection& db, std::string_view device_id) {
     return commands_where(db, "device_id = $1 ORDER BY position", {device_id});
 }
 
+// "state IN ('queued', 'sent')", as the index command_open has it: so the commands that are over are not looked at.
 std::vector<command> open_commands(
     connection& db, std::string_view device_id, std::string_view user_id, std::int64_t most) {
-    // "+": in no order of an index, which would read what was done long ago too.
     return commands_where(db,
-        "device_id = $1 AND state IN ('queued', 'sent') AND user_id IN ('', $2) ORDER BY +position LIMIT $3",
+        "device_id = $1 AND state IN ('queued', 'sent') AND user_id IN ('', $2) ORDER BY position LIMIT $3",
         {device_id, user_id, most});
 }
 
@@ -82,7 +82,7 @@ void return_unanswered(connection& db, std::string_view device_id, time_point no
         "UPDATE command SET state = CASE WHEN verb = 'exec' THEN 'unknown' WHEN deliveries >= $3 THEN 'failed' ELSE 'queued' END, "
         "detail = CASE WHEN verb = 'exec' THEN 'the device did not say what came of it' "
         "WHEN deliveries >= $3 THEN 'no answer, as often as it was sent' ELSE detail END, updated = $2 "
-        "WHERE device_id = $1 AND state = 'sent' AND stage IN ('', $4)",
+        "WHERE device_id = $1 AND state IN ('queued', 'sent') AND state = 'sent' AND stage IN ('', $4)",
         {device_id, now, most_deliveries, asked_stage});
 }
 

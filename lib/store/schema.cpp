@@ -173,8 +173,8 @@ CREATE TABLE command (
     detail TEXT NOT NULL                -- for people: what came of it, what is waited for
 );
 CREATE UNIQUE INDEX command_order ON command (device_id, position);
-CREATE INDEX command_open ON command (device_id, state, position);
-CREATE INDEX command_expiry ON command (state, expires);
+CREATE INDEX command_open ON command (device_id, position) WHERE state IN ('queued', 'sent');
+CREATE INDEX command_expiry ON command (expires) WHERE state = 'queued';
 
 CREATE TABLE setting (
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,

@@ -1,6 +1,6 @@
 // Strangers and broken messages: refused, cheaply, and nobody else notices.
 #include "core/text.hpp"
-#include "e2e/appliance.hpp"
+#include "e2e/hand.hpp"
 
 using namespace mdmd;
 
@@ -40,20 +40,6 @@ std::vector<hostile_body> hostile_bodies() {
         {"nothing", ""},
     };
 }
-
-// Resident memory of a process in bytes.
-std::size_t resident(pid_t id) {
-    std::ifstream in(fmt::format("/proc/{}/statm", id));
-    std::size_t total = 0, pages = 0;
-    if (!(in >> total >> pages)) throw std::runtime_error("cannot read statm");
-    return pages * 4096;
-}
-
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool sanitized = true;  // what is freed is kept aside then
-#else
-constexpr bool sanitized = false;
-#endif
 
 http::call syncml(std::string body) {
     return {.method = "POST",
@@ -104,11 +90,11 @@ TEST_CASE("bodies that are no message get a 4xx everywhere, and leave no memory 
     };
     std::size_t rounds = 0;
     while (rounds < 5 * bodies.size()) round(rounds++);  // buffers and pools have their size then
-    auto const before = resident(w.app->daemon().id());
+    auto const before = e2e::resident(w.app->daemon().id());
     while (rounds < 5 * bodies.size() + 200) round(rounds++);
-    auto const after = resident(w.app->daemon().id());
+    auto const after = e2e::resident(w.app->daemon().id());
     INFO("resident before: " << before << ", after: " << after);
-    if (!sanitized) CHECK(after < before + 32u * 1024 * 1024);
+    if (!e2e::sanitized) CHECK(after < before + 32u * 1024 * 1024);
     CHECK(w.app->admin("/healthz").status == 200);
     e2e::require_clean(d->sync(w.sync()));
     CHECK(w.app->stop() == 0);
