@@ -111,6 +111,8 @@ http::response management::session(http::request const& r) {
 
     std::scoped_lock const turn(turns_[std::hash<std::string>()(id) % turns_.size()]);
     auto done = converse(*who_asks, r, *message);
+    if (done.begins) ++sessions_;
+    if (done.answer.status == 200) ++messages_;
     trace_.note({.device_id = id,
         .session_id = std::move(done.session_id),
         .begins = done.begins,

@@ -80,8 +80,12 @@ std::pair<std::string, std::string_view> parts_of(std::string_view key) {
 
 session_work::session_work(std::shared_ptr<configuration const> config, push const& wake, store::device device,
     std::optional<store::certificate> certificate, time_point now)
-    : config_(std::move(config)), push_(wake), device_(std::move(device)), certificate_(std::move(certificate)),
-      now_(now), first_sync_(device_.first_sync) {}
+    : config_(std::move(config)),
+      push_(wake),
+      device_(std::move(device)),
+      certificate_(std::move(certificate)),
+      now_(now),
+      first_sync_(device_.first_sync) {}
 
 session_work::stored_settings session_work::settings_from(std::vector<store::setting> rows) {
     stored_settings s{.before = {}, .now = records_from(rows)};
@@ -99,17 +103,19 @@ void session_work::load(store::connection& db, presence const& there) {
         user_settings_ = settings_from(store::list_settings_of(db, device_.id, there_.user_id));
         for (auto& u : store::list_device_users(db, device_.id))
             if (u.user_id == there_.user_id) device_user_ = std::move(u);
-        user_groups_ = store::find_user_groups(db, there_.user_id);
     }
     user_first_sync_ = device_user_ ? device_user_->first_sync : "owed";
     enroller_groups_ = store::find_user_groups(db, device_.user_id);
+    if (!there_.user_id.empty() && there_.user_id != device_.user_id)
+        user_groups_ = store::find_user_groups(db, there_.user_id);
     for (auto& f : store::list_facts(db, device_.id)) facts_before_[f.node] = std::move(f);
     facts_ = facts_before_;
     apps_before_ = load_apps(db, device_.id);
     apps_ = apps_before_;
     std::vector<config::policy_file const*> for_it;
+    auto const t = traits();
     for (auto const& p : config_->policies)
-        if (!p.apps.empty() && has_apps_of(p)) for_it.push_back(&p);
+        if (!p.apps.empty() && has_apps_of(p, t)) for_it.push_back(&p);
     wanted_apps_ = policy::wanted_apps(std::move(for_it));
     channel_ = store::find_push_channel(db, device_.id);
     commands_ = store::open_commands(db, device_.id, there_.active ? there_.user_id : "", most_commands);
@@ -138,17 +144,21 @@ policy::person session_work::person_of(std::string const& user_id, std::string c
         .groups_known = groups.has_value()};
 }
 
-policy::device_traits session_work::traits() const {
+compliance::facts session_work::known_facts() const {
     compliance::facts known;
     for (auto const& [node, f] : facts_) known[node] = {static_cast<int>(f.status), f.value, f.since};
-    auto t = traits_of(device_, known, config_->settings);
+    return known;
+}
+
+policy::device_traits session_work::traits() const {
+    auto t = traits_of(device_, known_facts(), config_->settings);
     t.enrolled_by = person_of(device_.user_id, device_.upn);
     return t;
 }
 
 // Of a policy that nobody can say fits, what it did stays.
-bool session_work::has_apps_of(config::policy_file const& p) const {
-    auto const fit = policy::device_fit(p, traits());
+bool session_work::has_apps_of(config::policy_file const& p, policy::device_traits const& t) const {
+    auto const fit = policy::device_fit(p, t);
     if (fit != policy::fit::undecided) return fit == policy::fit::yes;
     return std::any_of(apps_.begin(), apps_.end(), [&](auto const& known) { return known.second.policy == p.name; });
 }
@@ -157,9 +167,7 @@ void session_work::ask(std::string const& node) {
     if (asked_.insert(node).second) todo_.push_back(read_fact(node));
 }
 
-void session_work::write_round(policy::record_map const& records) {
-    add(policy::first_round(records));
-}
+void session_work::write_round(policy::record_map const& records) { add(policy::first_round(records)); }
 
 void session_work::begin(std::optional<store::session> const& last) {
     new_session_ = true;
@@ -354,7 +362,8 @@ void session_work::take_command(std::string_view key, omadm::outcome const& o) {
         if (is_passing(o.status)) {
             bool const again = c.deliveries < store::most_deliveries;
             return finish(c, again ? "queued" : "failed",
-                again ? "the device did not carry it out yet" : "the device did not carry it out, as often as it was asked");
+                again ? "the device did not carry it out yet"
+                      : "the device did not carry it out, as often as it was asked");
         }
         if (order.kind == policy::order_kind::send) {
             c.result = o.value ? std::optional(cut_utf8(*o.value, result_limit)) : std::nullopt;
@@ -421,8 +430,8 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
         auto const why = unsendable.find(i);
         if (command) {
             auto const id = parts_of(*command).first;
-            auto const at = std::find_if(
-                commands_.begin(), commands_.end(), [&](store::command const& c) { return c.id == id; });
+            auto const at =
+                std::find_if(commands_.begin(), commands_.end(), [&](store::command const& c) { return c.id == id; });
             if (at == commands_.end()) continue;
             if (why != unsendable.end())
                 finish(*at, "failed", why->second);
@@ -442,8 +451,7 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
     if (!refreshed()) todo_.clear();
 }
 
-void session_work::keep_settings(
-    store::connection& db, std::string const& user_id, stored_settings const& s) const {
+void session_work::keep_settings(store::connection& db, std::string const& user_id, stored_settings const& s) const {
     for (auto const& [node, record] : s.now) {
         auto const row = row_of(user_id, node, record);
         if (auto const old = s.before.find(node); old == s.before.end() || !(old->second == row))
@@ -453,20 +461,18 @@ void session_work::keep_settings(
         if (!s.now.contains(node)) store::remove_setting(db, device_.id, user_id, node);
 }
 
-void session_work::keep_facts(store::connection& db) {
+bool session_work::keep_facts(store::connection& db) {
     bool learned = false;
     for (auto const& [node, fact] : facts_)
-        if (auto const old = facts_before_.find(node); old == facts_before_.end() ||
-                                                       old->second.status != fact.status ||
-                                                       old->second.value != fact.value) {
+        if (auto const old = facts_before_.find(node);
+            old == facts_before_.end() || old->second.status != fact.status || old->second.value != fact.value) {
             store::put_fact(db, device_.id, fact);
             learned = true;
         }
-    if (!learned) return;
+    if (!learned) return false;
     auto const name = cut_utf8(value_of(inventory::device_name).value_or(device_.name), name_limit);
     auto const version = cut_utf8(value_of(compliance::os_version_uri).value_or(device_.os_version), name_limit);
-    if (name != device_.name || version != device_.os_version)
-        store::set_device_details(db, device_.id, name, version);
+    if (name != device_.name || version != device_.os_version) store::set_device_details(db, device_.id, name, version);
     // A device may name its own Entra ID only where its token did not, and not one that another device has.
     auto const claimed = lower(value_of(inventory::entra_id).value_or(""));
     if (device_.entra_device_id.empty() && is_guid(claimed) && store::find_enrolled_entra(db, claimed).empty()) {
@@ -475,6 +481,7 @@ void session_work::keep_facts(store::connection& db) {
         log::warning("the Entra device ID is the device's own word: its token had none",
             {{"entra_device_id", claimed}, {"user_id", device_.user_id}});
     }
+    return true;
 }
 
 void session_work::keep_users(store::connection& db) const {
@@ -507,7 +514,8 @@ void session_work::keep_end(store::connection& db, omadm::intake const& in) {
         log::warning("the device took the order to end its management", {{"state", ordered_end_}});
     } else if (came_back_) {
         store::set_device_state(db, id, "enrolled");
-        store::refute_orders(db, id, fmt::format("the device took it and came back at {}: nothing came of it", rfc3339(now_)), now_);
+        store::refute_orders(
+            db, id, fmt::format("the device took it and came back at {}: nothing came of it", rfc3339(now_)), now_);
         log::error("a device that was to be gone is back", {{"state", device_.state}, {"name", device_.name}});
     }
 }
@@ -528,10 +536,11 @@ bool session_work::keep(store::connection& db, store::session const& next, omadm
     bool const leaves = in.unenrolled || !ordered_end_.empty();
     if (leaves || came_back_) keep_end(db, in);
     if (leaves) return true;
-    keep_facts(db);
+    bool const learned = keep_facts(db);
     keep_apps(db, id, apps_before_, apps_);
     if (channel_uri_ || channel_status_) push::take_channel(db, id, channel_uri_, channel_status_, now_);
-    evaluate_device(db, *config_, id, now_);
+    // That it was here at all may change a verdict, once a session; after that, what it says.
+    if (new_session_ || learned) evaluate_device(db, *config_, id, known_facts(), now_);
     return true;
 }
 

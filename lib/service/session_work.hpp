@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compliance/compliance.hpp"
 #include "omadm/session.hpp"
 #include "policy/apps.hpp"
 #include "policy/order.hpp"
@@ -36,8 +37,8 @@ public:
     void take(omadm::intake const&);
     // And what it tells by itself, once it is known what is wanted.
     void hear(omadm::intake const&);
-    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read, so
-    // that rules see what was just done. When nothing is left, what ends a first sign-in.
+    // What is to be sent, in order: settings written and removed, then the administrator's orders, then what is read,
+    // so that rules see what was just done. When nothing is left, what ends a first sign-in.
     std::vector<omadm::wanted> queue(omadm::intake const&);
     // What of that queue went out, and what never can.
     void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
@@ -58,11 +59,12 @@ private:
     };
 
     static stored_settings settings_from(std::vector<store::setting>);
+    compliance::facts known_facts() const;
     policy::device_traits traits() const;
     policy::person person_of(std::string const& user_id, std::string const& upn) const;
     std::optional<std::string> value_of(std::string_view node) const;
     void learn(std::string const& node, int status, std::optional<std::string> value);
-    bool has_apps_of(config::policy_file const&) const;
+    bool has_apps_of(config::policy_file const&, policy::device_traits const&) const;
     void ask(std::string const& node);
     void add(std::vector<omadm::wanted>);
     void plan_settings();
@@ -77,7 +79,7 @@ private:
     void finish(store::command&, std::string state, std::string detail);
     bool may_send(store::command const&) const;
     void keep_settings(store::connection&, std::string const& user_id, stored_settings const&) const;
-    void keep_facts(store::connection&);
+    bool keep_facts(store::connection&);  // whether there was something new
     void keep_end(store::connection&, omadm::intake const&);
     void keep_users(store::connection&) const;
 
@@ -95,8 +97,8 @@ private:
     fact_map facts_before_, facts_;
     policy::app_map apps_before_, apps_;
     policy::desired_apps wanted_apps_;
-    std::optional<store::push_channel> channel_;   // as it was known before
-    std::optional<std::string> channel_uri_;       // as the device tells it now
+    std::optional<store::push_channel> channel_;  // as it was known before
+    std::optional<std::string> channel_uri_;      // as the device tells it now
     std::optional<int> channel_status_;
     std::optional<store::user_groups> enroller_groups_, user_groups_;
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
