@@ -122,8 +122,8 @@ TEST_CASE("mdmctl explain knows errors of Windows, statuses of SyncML and codes 
         auto const told = w.app->ask({"explain", r.text});
         CHECK(told.at("kind").as_string() == r.kind);
         CHECK(told.at("code").as_string() == r.code);
-        CHECK(told.at("meaning").as_string().ends_with("."));
-        CHECK(told.at("remedy").as_string().ends_with("."));
+        CHECK_FALSE(told.at("meaning").as_string().empty());
+        CHECK_FALSE(told.at("remedy").as_string().empty());
     }
     CHECK_THAT(w.app->mdmctl({"explain", "418"}).out,
         Catch::Contains("code                 418\nname                 Already exists\n") &&
