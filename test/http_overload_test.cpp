@@ -25,7 +25,9 @@ int retry_after(std::string const& answer) {
 
 // One worker, which is held by the first request until release().
 struct fixture {
-    fixture() { site.handle = [this](http::request const&) { return handle(); }; }
+    fixture() {
+        site.handle = [this](http::request const&) { return handle(); };
+    }
     ~fixture() { release(); }
 
     http::response handle() {
@@ -120,8 +122,8 @@ TEST_CASE_METHOD(fixture, "a site is told of each request that is sent away, and
 TEST_CASE_METHOD(fixture, "sites with workers of their own are answered however many wait for the others", "[http]") {
     test::scratch folder;
     auto const quick = [](http::request const&) { return http::response{.headers = {}, .body = "at once"}; };
-    auto const admin = server.listen(
-        "127.0.0.1", 0, {{.host = {}, .tls = nullptr, .handle = quick, .own_workers = true}});
+    auto const admin =
+        server.listen("127.0.0.1", 0, {{.host = {}, .tls = nullptr, .handle = quick, .own_workers = true}});
     server.listen_unix(folder.path() / "sock", 0600, quick);
     start();
     fill();

@@ -211,8 +211,8 @@ TEST_CASE_METHOD(groups_fixture, "in maintenance no device enrolls, over a resta
     CHECK_THAT(service::status_line(*appliance), !Catch::Contains("maintenance"));
 }
 
-TEST_CASE_METHOD(
-    groups_fixture, "the groups of a fleet's users are known within seconds, where policies go by groups", "[service][groups]") {
+TEST_CASE_METHOD(groups_fixture, "the groups of a fleet's users are known within seconds, where policies go by groups",
+    "[service][groups]") {
     constexpr int many = 250;
     config.policies.push_back({.name = "sales"});
     config.policies.back().target.groups = {sales};

@@ -31,14 +31,13 @@ struct quiet_fixture : session_fixture {
         };
         policy("device", config::scope::device, "./Device/Vendor/MSFT/Policy/Config/Area/Policy");
         policy("user", config::scope::user, "./User/Vendor/MSFT/Policy/Config/Area/Policy");
-        add_policy("app").apps = {{.product_code = "{11111111-2222-3333-4444-555555555555}",
-            .intent = config::app_intent::uninstall}};
+        add_policy("app").apps = {
+            {.product_code = "{11111111-2222-3333-4444-555555555555}", .intent = config::app_intent::uninstall}};
         auto const push = fmt::format("./Device/Vendor/MSFT/DMClient/Provider/{}/Push/", enroll::provider_id);
         tree[push + "PFN"] = "Contoso.Wake_1a2b3c4d5e6f7";
         tree[push + "ChannelURI"] = "https://db5.notify.windows.com/?token=abc";
         tree[push + "Status"] = "0";
-        counted = std::make_unique<store::database>(
-            std::make_unique<counting_engine>(folder.path() / "mdmd.db", use));
+        counted = std::make_unique<store::database>(std::make_unique<counting_engine>(folder.path() / "mdmd.db", use));
         appliance = std::make_unique<service::appliance>(
             *counted, time, std::make_shared<service::configuration const>(config), out());
         static_cast<void>(appliance->groups.of(user_id).value());
@@ -69,7 +68,8 @@ struct quiet_fixture : session_fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(quiet_fixture, "a check-in with nothing to do changes one row, and reads each thing once", "[service]") {
+TEST_CASE_METHOD(
+    quiet_fixture, "a check-in with nothing to do changes one row, and reads each thing once", "[service]") {
     int session = 1;
     CHECK(check_in(session) > 1);
     while (check_in(++session) > 1) REQUIRE(session < 5);

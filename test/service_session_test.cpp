@@ -23,7 +23,8 @@ std::int64_t traces_kept(store::database& db) {
 TEST_CASE_METHOD(
     session_fixture, "a poll interval that changes reaches enrolled devices, and only when it changes", "[service]") {
     sync("1");
-    CHECK(std::none_of(seen.begin(), seen.end(), [](auto const& s) { return s.starts_with("Replace") && s.find("/Poll/") != s.npos; }));
+    CHECK(std::none_of(seen.begin(), seen.end(),
+        [](auto const& s) { return s.starts_with("Replace") && s.find("/Poll/") != s.npos; }));
     tree[poll_uri] = "480";
     config.settings.management.poll = 4h;
     reconfigure();
@@ -42,7 +43,8 @@ TEST_CASE_METHOD(session_fixture, "a device that speaks a later version of the p
     CHECK(was_sent("Add ./Device/Vendor/MSFT/DMClient/Provider/mdmd/SyncApplicationVersion=4.0"));
 }
 
-TEST_CASE_METHOD(session_fixture, "a computer that joins is told what its setup waits for, and that it may end", "[service]") {
+TEST_CASE_METHOD(
+    session_fixture, "a computer that joins is told what its setup waits for, and that it may end", "[service]") {
     add_policy().settings = {{setting_uri("A"), "int", "1", 1}, {setting_uri("B"), "int", "2", 2}};
     reconfigure();
     for (auto const* leaf : {"TimeOutUntilSyncFailure", "SkipDeviceStatusPage", "SkipUserStatusPage",
@@ -60,13 +62,15 @@ TEST_CASE_METHOD(session_fixture, "a computer that joins is told what its setup 
     CHECK(seen.empty());
 }
 
-TEST_CASE_METHOD(session_fixture, "a session that breaks off before its end ends the setup's page with the next", "[service]") {
+TEST_CASE_METHOD(
+    session_fixture, "a session that breaks off before its end ends the setup's page with the next", "[service]") {
     post(syncml("1", 1, first_body));
     sync("2");
     CHECK(was_sent(std::string("Replace ") + page + "ServerHasFinishedProvisioning=true"));
 }
 
-TEST_CASE_METHOD(appliance_fixture, "a computer shows no page where none is wanted, and a work account never", "[service]") {
+TEST_CASE_METHOD(
+    appliance_fixture, "a computer shows no page where none is wanted, and a work account never", "[service]") {
     bool const corporate = GENERATE(true, false);
     config.settings.enrollment.status_page.on = !corporate;
     reconfigure();
@@ -75,7 +79,8 @@ TEST_CASE_METHOD(appliance_fixture, "a computer shows no page where none is want
     CHECK(r.body.find("FirstSyncStatus") == std::string::npos);
 }
 
-TEST_CASE_METHOD(session_fixture, "settings of the area DeviceLock go together, and stand or fall together", "[service]") {
+TEST_CASE_METHOD(
+    session_fixture, "settings of the area DeviceLock go together, and stand or fall together", "[service]") {
     auto const uri = [](std::string const& leaf) { return "./Device/Vendor/MSFT/Policy/Config/DeviceLock/" + leaf; };
     add_policy().settings = {{uri("DevicePasswordEnabled"), "int", "0", 1}, {setting_uri("A"), "int", "1", 2},
         {uri("MinDevicePasswordLength"), "int", "8", 3}};
@@ -116,7 +121,8 @@ TEST_CASE_METHOD(session_fixture, "what is read whole is read again after manage
     CHECK(free_storage() == "7");
 }
 
-TEST_CASE_METHOD(session_fixture, "a policy for a group holds when Graph says so, and stays while Graph is silent", "[service]") {
+TEST_CASE_METHOD(
+    session_fixture, "a policy for a group holds when Graph says so, and stays while Graph is silent", "[service]") {
     constexpr char group[] = "99999999-0000-0000-0000-000000000001";
     auto& p = add_policy();
     p.settings = {{setting_uri("A"), "int", "1", 1}};
@@ -143,7 +149,8 @@ TEST_CASE_METHOD(session_fixture, "a policy for a group holds when Graph says so
     CHECK_FALSE(tree.contains(setting_uri("A")));
 }
 
-TEST_CASE_METHOD(session_fixture, "sessions are kept message by message, their secrets blanked", "[service][security]") {
+TEST_CASE_METHOD(
+    session_fixture, "sessions are kept message by message, their secrets blanked", "[service][security]") {
     auto const token = device_token();
     auto const event =
         R"(<Alert><CmdID>9</CmdID><Data>1224</Data><Item><Meta><Type xmlns="syncml:metinf">com.microsoft/MDM/AADUserToken</Type></Meta><Data>)" +
@@ -177,7 +184,8 @@ TEST_CASE_METHOD(session_fixture, "sessions are kept message by message, their s
     CHECK(service::traces(*appliance, "PC1").value().size() == 2);
 }
 
-TEST_CASE_METHOD(session_fixture, "what drifts and is asked for by a rule is put right in the same session", "[service]") {
+TEST_CASE_METHOD(
+    session_fixture, "what drifts and is asked for by a rule is put right in the same session", "[service]") {
     auto& p = add_policy();
     p.settings = {{setting_uri("A"), "int", "1", 1}};
     config::uri_rule rule;

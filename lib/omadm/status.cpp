@@ -64,7 +64,8 @@ constexpr auto table = std::to_array<status_meaning>({
     {418, 418, "Already exists", "Add was sent for a node that is there already.",
         "Nothing for settings: they are sent again as Replace. A command of `mdmctl devices send` is sent as "
         "`replace`."},
-    {420, 420, "Device full", "The device has no room for it.", "Make room on its disk. It is tried again, five times."},
+    {420, 420, "Device full", "The device has no room for it.",
+        "Make room on its disk. It is tried again, five times."},
     {424, 424, "Size mismatch", "A large value was not as long as its first piece said.", send_trace},
     {425, 425, "Permission denied", "The server has no right to that node.",
         "Nodes of another management account, or locked ones, are refused so. It is not tried again."},
@@ -98,8 +99,8 @@ constexpr auto table = std::to_array<status_meaning>({
 std::span<status_meaning const> status_meanings() { return table; }
 
 status_meaning const* find_status(int status) {
-    auto const found = std::find_if(
-        table.begin(), table.end(), [&](auto const& m) { return m.first <= status && status <= m.last; });
+    auto const found =
+        std::find_if(table.begin(), table.end(), [&](auto const& m) { return m.first <= status && status <= m.last; });
     return found == table.end() ? nullptr : &*found;
 }
 

@@ -7,9 +7,9 @@
 namespace mdmd::omadm {
 
 struct status_meaning {
-    int first, last;       // the statuses: mostly one
-    char const* name;      // "Already exists"
-    char const* meaning;   // sentences, as the next
+    int first, last;      // the statuses: mostly one
+    char const* name;     // "Already exists"
+    char const* meaning;  // sentences, as the next
     char const* remedy;
 };
 

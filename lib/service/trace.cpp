@@ -38,14 +38,14 @@ void trace::note(exchange const& e) {
     }
     if (found == open_.end()) {
         if (open_.size() >= most_open || held_ > most_held) return;
-        found = open_
-                    .emplace(e.device_id,
-                        session{
-                            .kept = {.device_id = e.device_id, .began = e.at, .session_id = e.session_id, .idle = true},
-                            .messages = {},
-                            .bytes = 0,
-                            .last = e.at})
-                    .first;
+        found =
+            open_
+                .emplace(e.device_id,
+                    session{.kept = {.device_id = e.device_id, .began = e.at, .session_id = e.session_id, .idle = true},
+                        .messages = {},
+                        .bytes = 0,
+                        .last = e.at})
+                .first;
     }
     auto& s = found->second;
     auto const room = [&] { return s.bytes < session_limit ? session_limit - s.bytes : 0; };

@@ -28,17 +28,17 @@ void write_policies(e2e::appliance const& a) {
         if (i % 6 >= 4) text += fmt::format("  groups: [{}]\n", sales);
         text += "settings:\n";
         for (int k = 0; k < 5; ++k)
-            text += fmt::format("  - {{ uri: ./{}/Vendor/MSFT/Policy/Config/Fleet/P{:02}x{}, format: int, value: {} }}\n",
-                user ? "User" : "Device", i, k, k);
+            text +=
+                fmt::format("  - {{ uri: ./{}/Vendor/MSFT/Policy/Config/Fleet/P{:02}x{}, format: int, value: {} }}\n",
+                    user ? "User" : "Device", i, k, k);
         a.write(fmt::format("policies.d/p{:02}.yaml", i), text);
     }
     constexpr char lock[] = "./Device/Vendor/MSFT/Policy/Config/DeviceLock/";
-    a.write("policies.d/lock.yaml",
-        fmt::format("name: lock\nsettings:\n"
-                    "  - {{ uri: {0}DevicePasswordEnabled, format: int, value: 0 }}\n"
-                    "  - {{ uri: {0}MinDevicePasswordLength, format: int, value: 8 }}\n"
-                    "  - {{ uri: {0}DevicePasswordHistory, format: int, value: 3 }}\n",
-            lock));
+    a.write("policies.d/lock.yaml", fmt::format("name: lock\nsettings:\n"
+                                                "  - {{ uri: {0}DevicePasswordEnabled, format: int, value: 0 }}\n"
+                                                "  - {{ uri: {0}MinDevicePasswordLength, format: int, value: 8 }}\n"
+                                                "  - {{ uri: {0}DevicePasswordHistory, format: int, value: 3 }}\n",
+                                        lock));
     e2e::write_mode_rule(a);
 }
 
@@ -64,8 +64,9 @@ std::int64_t metric(e2e::world const& w, std::string const& name) {
 
 }  // namespace
 
-TEST_CASE("a fleet of devices with 20 policies and three users each converges, and is then asked the rules' questions "
-          "alone",
+TEST_CASE(
+    "a fleet of devices with 20 policies and three users each converges, and is then asked the rules' questions "
+    "alone",
     "[e2e][fleet]") {
     int const many = devices_wanted();
     e2e::world w(e2e::settings{{"enrollment.max_devices_per_user", "1000"}, {"log.level", "info"}});

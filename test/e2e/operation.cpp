@@ -131,7 +131,8 @@ TEST_CASE("mdmctl explain knows errors of Windows, statuses of SyncML and codes 
     auto const unknown = w.app->mdmctl({"explain", "419"});
     CHECK(unknown.code == 1);
     CHECK_THAT(unknown.err, Catch::Contains("a status of SyncML such as 418"));
-    CHECK_THAT(w.app->mdmctl({"explain"}).out, Catch::Contains("0x80180013") && Catch::Contains("Atomic rollback failed"));
+    CHECK_THAT(
+        w.app->mdmctl({"explain"}).out, Catch::Contains("0x80180013") && Catch::Contains("Atomic rollback failed"));
 }
 
 TEST_CASE("a broken configuration is not taken at SIGHUP: the old one goes on, and the log says why", "[e2e]") {
