@@ -1,4 +1,4 @@
-// mdmctl explain: what a number means that Windows, Entra or a device shows.
+// mdmctl explain: what a number means that Windows, Entra or a device in a session shows.
 #include <charconv>
 
 #include "core/text.hpp"
@@ -6,6 +6,7 @@
 #include "enroll/explain.hpp"
 #include "enroll/messages.hpp"
 #include "entra/graph.hpp"
+#include "omadm/status.hpp"
 
 namespace mdmd::ctl {
 namespace {
@@ -43,16 +44,24 @@ std::optional<int> aadsts_of(std::string_view text) {
     return failed == std::errc{} && end == text.data() + text.size() ? std::optional(code) : std::nullopt;
 }
 
+json::object of(omadm::status_meaning const& m) {
+    auto const code = m.first == m.last ? std::to_string(m.first) : fmt::format("{}-{}", m.first, m.last);
+    return {{"kind", "syncml"}, {"code", code}, {"name", m.name}, {"meaning", m.meaning}, {"remedy", m.remedy}};
+}
+
 json::object explained(std::string_view text) {
     text = trim(text);
     if (auto const* const e = enroll::explain(text)) return of(*e);
-    if (auto const code = aadsts_of(text))
+    auto const code = aadsts_of(text);
+    if (code && text.find_first_not_of("0123456789") == text.npos)
+        if (auto const* const m = omadm::find_status(*code)) return of(*m);
+    if (code)
         if (auto const* const known = entra::find_code(*code))
             return {{"kind", "entra"}, {"code", fmt::format("AADSTS{}", *code)}, {"meaning", known->meaning},
                 {"remedy", known->remedy}};
     throw refused(
-        fmt::format("'{}' is not known here: expected an enrollment error such as 0x80180013, or a code of "
-                    "Entra's such as AADSTS7000222",
+        fmt::format("'{}' is not known here: expected an enrollment error such as 0x80180013, a status of "
+                    "SyncML such as 418, or a code of Entra's such as AADSTS7000222",
             printable(text, 64)));
 }
 
@@ -67,10 +76,12 @@ void print(json::object const& o) {
 }  // namespace
 
 void add_explain(CLI::App& app, command_line& line) {
-    auto* const verb = app.add_subcommand(
-        "explain", "What a Windows enrollment error (0x80180013) or a code of Entra's (AADSTS7000222) means");
+    auto* const verb = app.add_subcommand("explain",
+        "What a Windows enrollment error (0x80180013), a status of SyncML (418) or a code of Entra's "
+        "(AADSTS7000222) means");
     auto const code = std::make_shared<std::string>();
-    verb->add_option("CODE", *code, "The number as it is shown, or the name of it; without one, all enrollment errors");
+    verb->add_option(
+        "CODE", *code, "The number as it is shown, or the name of it; without one, all enrollment errors and statuses");
     verb->callback([&line, code] {
         line.run = [&line, code] {
             if (!code->empty()) {
@@ -83,6 +94,7 @@ void add_explain(CLI::App& app, command_line& line) {
             }
             json::array all;
             for (auto const& e : enroll::explanations()) all.push_back(of(e));
+            for (auto const& m : omadm::status_meanings()) all.push_back(of(m));
             if (line.as_json)
                 fmt::print("{}\n", json::serialize(json::object{{"value", all}}));
             else

@@ -24,6 +24,8 @@ using namespace mdmd;
 using namespace std::chrono_literals;
 
 constexpr auto stop_grace = 10s;
+// Requests of one listener that may wait for a worker: what takes some seconds to serve on a small machine.
+constexpr std::size_t most_waiting = 512;
 constexpr char admin_site[] = "admin.";  // no host's name: new certificates of public names must not reach it
 
 daemon::loaded_configuration load(std::filesystem::path const& file) {
@@ -99,6 +101,12 @@ public:
         };
         http::site management_site{s.server.management_url.host, http::make_tls(management_identity(s)).value(),
             daemon::management_routes(appliance_)};
+        for (auto& [site, away] : {std::pair(&public_site, &away_.enrollment), {&management_site, &away_.management}}) {
+            site->most_waiting = most_waiting;
+            site->refused = [away = away](http::request const& head, int status, std::string_view) {
+                return away->answer(head, status);
+            };
+        }
         if (s.server.listen == s.server.management_listen && s.server.listen.port != 0) {
             listen("public and management", s.server.listen, {public_site, management_site});
         } else {
@@ -107,7 +115,8 @@ public:
         }
         auto const admin_tls =
             s.admin.certificate_pem.empty() ? nullptr : http::make_tls(daemon::admin_identity(s)).value();
-        http::site admin{admin_site, admin_tls, daemon::admin_routes(appliance_, listening_), true};
+        http::site admin{admin_site, admin_tls, daemon::admin_routes(appliance_, away_, listening_), true};
+        admin.own_workers = true;
         admin.refused = [this](http::request const& head, int status, std::string_view why) {
             return admin::refused_request(appliance_, head, status, why);
         };
@@ -231,6 +240,7 @@ private:
     store::database db_;
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
+    daemon::sent_away_by_listener away_;
     std::mutex changing_tls_;  // held until listeners and configuration agree
     http::server server_;
     std::string told_status_;  // these two are of the reminders' timer alone

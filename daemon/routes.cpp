@@ -2,7 +2,6 @@
 
 #include "admin/listener.hpp"
 #include "core/log.hpp"
-#include "service/operate.hpp"
 
 namespace mdmd::daemon {
 namespace {
@@ -53,33 +52,6 @@ http::handler logged(std::string_view listener, http::handler inner, log::level 
     };
 }
 
-// Prometheus' text format, version 0.0.4.
-http::response metrics(service::appliance& a) {
-    auto const s = service::status(a);
-    std::string out;
-    auto const family = [&](std::string_view name, std::string_view help) {
-        out += fmt::format("# HELP {0} {1}\n# TYPE {0} gauge\n", name, help);
-    };
-    family("mdmd_expiry_timestamp_seconds", "When something ends, in seconds since 1970.");
-    for (auto const& e : s.ends)
-        if (e.ends)
-            out += fmt::format("mdmd_expiry_timestamp_seconds{{what=\"{}\"}} {}\n", e.what, to_ms(*e.ends) / 1000);
-    family("mdmd_entra_key_ok", "1 where Entra ID took the application's key when it was last used.");
-    out += fmt::format("mdmd_entra_key_ok {}\n", s.key.state == "ok" ? 1 : 0);
-    family("mdmd_reminders_undelivered", "Reminders that wait for another try of their delivery.");
-    out += fmt::format("mdmd_reminders_undelivered {}\n",
-        std::count_if(s.reminders.begin(), s.reminders.end(),
-            [](store::reminder const& r) { return r.command_due || r.webhook_due; }));
-    family("mdmd_devices", "Enrolled devices by compliance state.");
-    for (auto const& [state, count] :
-        {std::pair("compliant", s.devices.compliant), {"noncompliant", s.devices.noncompliant},
-            {"in_grace_period", s.devices.in_grace_period}, {"unknown", s.devices.unknown}})
-        out += fmt::format("mdmd_devices{{state=\"{}\"}} {}\n", state, count);
-    family("mdmd_reports_queued", "Compliance reports that Graph does not have yet.");
-    out += fmt::format("mdmd_reports_queued {}\n", s.report.queued);
-    return {200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, std::move(out)};
-}
-
 http::handler table(std::vector<route> routes) {
     return [routes = std::move(routes)](http::request const& r) { return dispatch(routes, r); };
 }
@@ -126,10 +98,11 @@ http::handler socket_routes(service::appliance& a, admin::about us) {
         "socket", [&a, us](http::request const& r) { return admin::serve(a, us, r); }, log::level::debug);
 }
 
-http::handler admin_routes(service::appliance& a, std::atomic<bool> const& listening) {
+http::handler admin_routes(
+    service::appliance& a, sent_away_by_listener const& away, std::atomic<bool> const& listening) {
     auto others = table({
         {"GET", "/healthz", [](auto const&) { return plain(200, "ok"); }},
-        {"GET", "/metrics", [&a](auto const&) { return metrics(a); }},
+        {"GET", "/metrics", [&](auto const&) { return metrics(a, away); }},
         {"GET", "/readyz",
             [&](auto const&) {
                 if (!listening) return plain(503, "the listeners are not open");

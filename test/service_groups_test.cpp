@@ -210,3 +210,29 @@ TEST_CASE_METHOD(groups_fixture, "in maintenance no device enrolls, over a resta
     CHECK(try_to_enroll().status == 200);
     CHECK_THAT(service::status_line(*appliance), !Catch::Contains("maintenance"));
 }
+
+TEST_CASE_METHOD(groups_fixture, "the groups of a fleet's users are known within seconds, where policies go by groups",
+    "[service][groups]") {
+    constexpr int many = 250;
+    config.policies.push_back({.name = "sales"});
+    config.policies.back().target.groups = {sales};
+    reconfigure();
+    certificate = enroll_one();
+    auto const device = service::devices(*appliance).at(0).device.id;
+    auto const user = [](int i) { return fmt::format("0d000000-0000-0000-0000-{:012}", 1000 + i); };
+    db.write([&](store::connection& c) {
+        for (int i = 0; i < many; ++i)
+            store::put_device_user(c, device, {.user_id = user(i), .upn = "u@contoso.com", .first_seen = time.now()});
+    });
+    for (int i = 0; i < many; ++i) tenant->groups[user(i)] = {sales};
+    for (int second = 0; second < 20; ++second) {
+        appliance->groups.tick();
+        time.advance(1s);
+    }
+    db.read([&](store::connection& c) {
+        int known = 0;
+        for (int i = 0; i < many; ++i) known += store::find_user_groups(c, user(i)).has_value();
+        CHECK(known == many);
+    });
+    CHECK(calls() == many + 1);
+}

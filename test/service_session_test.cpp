@@ -175,6 +175,8 @@ TEST_CASE_METHOD(
     REQUIRE(later.size() == 2);
     CHECK(later[1].idle);
     CHECK(later[1].session_id == "3");
+    CHECK(traces_kept(db) == 1);  // an idle session costs no write
+    appliance->sessions.flush();
     CHECK(traces_kept(db) == 2);
     config.settings.management.trace = 0;
     reconfigure();

@@ -16,6 +16,7 @@ namespace mdmd::http {
 namespace {
 
 constexpr auto as_values = net::as_tuple(net::use_awaitable);
+constexpr unsigned own_workers = 8;               // for all sites that have them
 constexpr std::chrono::milliseconds breath{100};  // before accepting again when descriptors or memory have run out
 
 // One listening address, on the first loop.
@@ -36,7 +37,8 @@ struct server::impl {
         : limit(l),
           admissions(std::make_shared<gate>(l.connections, l.connections_per_address)),
           loops(std::max(1u, io_threads)),
-          pool(std::max(1u, workers)) {
+          pool(std::max(1u, workers)),
+          own_pool(own_workers) {
         for (auto& one : loops) one = std::make_unique<io_loop>();
         admissions->on_vacancy([this] { net::post(first(), [this] { wake_listeners(); }); });
     }
@@ -58,6 +60,7 @@ struct server::impl {
     std::vector<net::executor_work_guard<net::io_context::executor_type>> guards;
     std::vector<std::thread> threads;
     net::thread_pool pool;
+    net::thread_pool own_pool;  // of the sites that have workers of their own
     std::size_t next_loop = 0;  // of new connections; on the first loop
     bool closing = false;       // likewise
     std::mutex life;            // start and stop
@@ -129,7 +132,7 @@ void server::impl::welcome(listener& l, arrival got) {
     auto& loop = *loops[next_loop++ % loops.size()];
     auto bytes = std::make_shared<stream>(loop.io, got.socket.get(), l.family);
     static_cast<void>(got.socket.release());
-    auto const connection = std::make_shared<session>(session::surroundings{loop, l.serves, limit, pool},
+    auto const connection = std::make_shared<session>(session::surroundings{loop, l.serves, limit, pool, own_pool},
         std::move(bytes), std::move(got.address), std::move(admitted));
     net::co_spawn(loop.io, session::run(connection), [](std::exception_ptr failure) {
         if (!failure) return;
@@ -178,6 +181,7 @@ void server::impl::stop(std::chrono::milliseconds grace) {
     guards.clear();
     for (auto& t : threads) t.join();
     pool.join();
+    own_pool.join();
 }
 
 server::server(unsigned io_threads, unsigned workers, limits l)
@@ -200,7 +204,7 @@ std::uint16_t server::listen(std::string const& address, std::uint16_t port, std
 
 void server::listen_unix(std::filesystem::path const& path, unsigned mode, handler handle) {
     std::vector<site> sites;
-    sites.push_back({.host = {}, .tls = nullptr, .handle = std::move(handle), .chunked_allowed = false});
+    sites.push_back({.host = {}, .tls = nullptr, .handle = std::move(handle), .own_workers = true});
     impl_->add(listen_unix_socket(path, mode), {std::move(sites), nullptr}, path);
 }
 

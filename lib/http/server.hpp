@@ -25,6 +25,9 @@ struct limits {
     std::size_t header_fields = 64;
     std::size_t connections = 10'000;         // of all listeners; more wait in the kernel's queue
     std::size_t connections_per_address = 0;  // 0: not limited
+    // How long a client is asked to stay away where too many wait already, in seconds: at least this, and at random up
+    // to twice as long, so that they do not all come back at once.
+    std::chrono::seconds retry_after{30};
 };
 
 // Whether a site asks for client certificates. The authority's names go with the question in either case.
@@ -68,6 +71,10 @@ struct site {
     // not show here. What it throws is logged.
     std::function<void(request const& head, lost_stage)> lost = nullptr;
     refusal_writer refused = nullptr;  // nullptr: the bare status
+    // Requests that wait for a worker: one more than these is refused at once with 429 and Retry-After, and its
+    // connection goes on. 0: as many as there are connections.
+    std::size_t most_waiting = 0;
+    bool own_workers = false;  // served by a few that no other site keeps busy, however many of its requests wait
 };
 
 // Checks that certificate and key fit. TLS 1.2 and 1.3, AEAD suites, server order, no tickets; sessions
@@ -77,7 +84,7 @@ struct site {
 
 class server {
 public:
-    // `io_threads` run sockets and TLS, `workers` run handlers.
+    // `io_threads` run sockets and TLS, `workers` run handlers; there are a few more for sites with `own_workers`.
     server(unsigned io_threads, unsigned workers, limits = {});
     server(server const&) = delete;
     server& operator=(server const&) = delete;
@@ -86,7 +93,8 @@ public:
     // Binds and listens; requests are served from start() on. Address numeric, port 0: any free one. Returns the
     // port. Throws std::system_error ("listen 0.0.0.0:443: Address already in use").
     std::uint16_t listen(std::string const& address, std::uint16_t port, std::vector<site>);
-    // A Unix stream socket with this mode; a stale socket file is replaced, a live one is an error.
+    // A Unix stream socket with this mode and workers of its own; a stale socket file is replaced, a live one is an
+    // error.
     void listen_unix(std::filesystem::path const&, unsigned mode, handler);
     void start();
 

@@ -18,8 +18,22 @@ constexpr std::uint64_t piece_size = 128 * 1024;    // of a file: what a transfe
 
 response only(int status) { return {.status = status, .headers = {}, .body = {}}; }
 
+// One of those that wait for a worker, counted until it goes.
+struct leave {
+    void operator()(std::atomic<std::size_t>* count) const noexcept { --*count; }
+};
+using waiting_place = std::unique_ptr<std::atomic<std::size_t>, leave>;
+
+// nullptr: so many wait already. `most` 0: any number may.
+waiting_place queue_up(std::atomic<std::size_t>& count, std::size_t most) {
+    ++count;
+    waiting_place place(&count);
+    return most == 0 || count <= most ? std::move(place) : nullptr;
+}
+
 // Runs on a worker. nullopt: the handler threw, and the log says so.
-net::awaitable<std::optional<response>> run_handler(handler const& handle, request message) {
+net::awaitable<std::optional<response>> run_handler(handler const& handle, request message, waiting_place waited) {
+    waited.reset();
     log::scope const scope("request_id", message.id);
     try {
         co_return handle(message);
@@ -184,8 +198,13 @@ net::awaitable<bool> session::answer(request_reader& reader) {
     }
 
     stream_->no_deadline();
-    auto handling = run_handler(here().handle, std::move(message));
-    auto const reply = co_await net::co_spawn(around_.workers, std::move(handling), net::use_awaitable);
+    std::optional<response> reply;
+    if (auto place = queue_up(around_.here.waiting[site_], here().most_waiting)) {
+        auto handling = run_handler(here().handle, std::move(message), std::move(place));
+        reply = co_await net::co_spawn(workers(), std::move(handling), net::use_awaitable);
+    } else {
+        reply = put_off(head.value_or(request{.id = id, .path = path}));
+    }
 
     form.close = !reply || !reader.keep_alive() || around_.loop.stopping;
     auto const failed = [&] {
@@ -222,7 +241,7 @@ net::awaitable<error_code> session::write_file(file_part const& whole) {
     std::string piece;
     for (auto left = whole; left.length > 0;) {
         stream_->no_deadline();
-        auto const read_error = co_await net::co_spawn(around_.workers, read_piece(left, piece), net::use_awaitable);
+        auto const read_error = co_await net::co_spawn(workers(), read_piece(left, piece), net::use_awaitable);
         if (read_error) {
             // After a header that promised more, closing the connection is all that can be said.
             log::error("a file could not be sent whole", {{"reason", read_error.message()}});
@@ -250,11 +269,20 @@ response session::refusal(request const& head, int status, std::string_view why)
     return only(status);
 }
 
+// RFC 6585 section 4
+response session::put_off(request const& head) const {
+    log::debug("request put off: too many wait", {{"request_id", head.id}, {"path", head.path}});
+    auto answer = refusal(head, 429, "more requests wait than can be served");
+    auto const wait = static_cast<double>(around_.limit.retry_after.count()) * (1 + random_fraction());
+    answer.headers.add("Retry-After", fmt::format("{:.0f}", wait));
+    return answer;
+}
+
 void session::client_lost(request head, lost_stage at) {
     if (!here().lost) return;
     std::string().swap(head.body);
     // The listener keeps its sites as long as workers run.
-    net::post(around_.workers, [&tell = here().lost, head = std::move(head), at] {
+    net::post(workers(), [&tell = here().lost, head = std::move(head), at] {
         log::scope const scope("request_id", head.id);
         try {
             tell(head, at);

@@ -16,6 +16,8 @@ namespace mdmd::http {
 struct served {
     std::vector<site> sites;         // the first is the default
     std::unique_ptr<tls_front> tls;  // nullptr: plain HTTP, one site
+    // By site: requests that wait for a worker.
+    std::unique_ptr<std::atomic<std::size_t>[]> waiting = std::make_unique<std::atomic<std::size_t>[]>(sites.size());
 };
 
 class session;
@@ -38,6 +40,7 @@ public:
         served const& here;
         limits const& limit;
         net::thread_pool& workers;
+        net::thread_pool& own_workers;
     };
     session(surroundings, std::shared_ptr<stream>, std::string peer_address, admission);
     session(session const&) = delete;
@@ -62,7 +65,9 @@ private:
     void check_site(request_reader&);
     void client_lost(request head, lost_stage);
     response refusal(request const& head, int status, std::string_view why) const;
+    response put_off(request const& head) const;
     site const& here() const { return around_.here.sites[site_]; }
+    net::thread_pool& workers() const { return here().own_workers ? around_.own_workers : around_.workers; }
     void log_end(std::string_view what, std::string_view why);
 
     surroundings around_;

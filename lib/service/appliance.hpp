@@ -20,6 +20,7 @@
 #include "service/reporter.hpp"
 #include "service/sign_in.hpp"
 #include "service/signing_keys.hpp"
+#include "service/tally.hpp"
 #include "service/trace.hpp"
 #include "service/troubleshooting.hpp"
 
@@ -47,6 +48,7 @@ struct appliance {
     service::push push{ctx};
     trace sessions{ctx};
     management manage{ctx, keys, push, sessions};
+    service::tally tally{ctx};
     reporter report{ctx, token};
     service::packages packages{ctx};
     expiries ends{ctx, token};

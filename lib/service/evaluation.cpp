@@ -108,11 +108,15 @@ store::report to_stored(std::string_view device_id, std::string_view entra_devic
 }
 
 void evaluate_device(store::connection& db, configuration const& config, std::string_view device_id, time_point now) {
+    evaluate_device(db, config, device_id, facts_of(store::list_facts(db, device_id)), now);
+}
+
+void evaluate_device(store::connection& db, configuration const& config, std::string_view device_id,
+    compliance::facts const& facts, time_point now) {
     auto const device = store::find_device(db, device_id);
     if (!device || device->state != "enrolled") return;
     auto const stored = store::find_verdict(db, device_id);
     auto const before = stored ? std::optional(to_verdict(*stored)) : std::nullopt;
-    auto const facts = facts_of(store::list_facts(db, device_id));
     compliance::subject who{
         traits_of(*device, facts, config.settings), device->enrolled, store::last_seen(db, device_id)};
     if (auto groups = store::find_user_groups(db, device->user_id)) {

@@ -23,6 +23,9 @@ store::report to_stored(std::string_view device_id, std::string_view entra_devic
 // Evaluates the device by what the store knows, writes the verdict and the report where they changed. Within a
 // write of the caller's.
 void evaluate_device(store::connection&, configuration const&, std::string_view device_id, time_point now);
+// The same by these facts, which are what the store has.
+void evaluate_device(
+    store::connection&, configuration const&, std::string_view device_id, compliance::facts const&, time_point now);
 
 // The device is not ours any more: Entra is told that it is neither managed nor compliant.
 void report_unmanaged(store::connection&, store::device const&, time_point now);

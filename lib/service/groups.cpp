@@ -16,7 +16,8 @@ constexpr int most_pages = 20;
 constexpr auto patience = 5s;
 constexpr auto pause = 2s, longest_pause = 60s;  // after Graph failed
 constexpr auto tick_pause = 5s;
-constexpr std::int64_t most_at_once = 20;
+constexpr auto tick_limit = 2s;  // of one tick: others wait for it
+constexpr std::int64_t most_at_once = 200;
 
 bool uses_groups(std::vector<config::policy_file> const& policies) {
     return std::any_of(policies.begin(), policies.end(), [](auto const& p) { return !p.target.groups.empty(); });
@@ -134,12 +135,17 @@ void user_groups::tick() {
     if (!uses_groups(context_.config()->policies)) return;
     auto const due = context_.db.read(
         [&](store::connection& db) { return store::users_to_look_up(db, now - lifetime, most_at_once); });
+    auto const until = std::chrono::steady_clock::now() + tick_limit;
     for (auto const& user : due) {
+        if (std::chrono::steady_clock::now() > until) break;
         auto const got = of(user, lifetime);
         if (!got && got.error().code != errc::not_found) return;
         // What another use of the same groups had asked for already is kept all the same.
         if (got) keep(user, *got);
     }
+    // A fleet that is new, or whose hour is over, is not kept waiting: the rest has its turn in the next second.
+    std::scoped_lock const lock(mutex_);
+    if (due.size() == most_at_once) next_tick_ = now;
 }
 
 void user_groups::forget() {

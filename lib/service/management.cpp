@@ -119,6 +119,8 @@ http::response management::session(http::request const& r) {
                     throw std::runtime_error("the device's commands change faster than they are sent");
             }
     }();
+    if (done.begins) ++sessions_;
+    if (done.answer.status == 200) ++messages_;
     trace_.note({.device_id = id,
         .session_id = std::move(done.session_id),
         .begins = done.begins,

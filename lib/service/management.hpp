@@ -1,6 +1,7 @@
 // The use case of a management session: one message in, one message out, one write.
 #pragma once
 #include <array>
+#include <atomic>
 #include <mutex>
 
 #include "core/http_message.hpp"
@@ -22,6 +23,12 @@ public:
     management(context& c, signing_keys& k, push const& p, trace& t) : context_(c), keys_(k), push_(p), trace_(t) {}
 
     http::response session(http::request const&);  // POST /ManagementServer/MDM.svc
+
+    // Since this process began.
+    struct done_so_far {
+        std::uint64_t sessions, messages;  // that began, that were answered
+    };
+    done_so_far done() const { return {sessions_, messages_}; }
 
 private:
     struct admitted {
@@ -58,6 +65,7 @@ private:
     push const& push_;
     trace& trace_;
     std::array<std::mutex, 64> turns_;  // by device: its messages are taken one after the other
+    std::atomic<std::uint64_t> sessions_ = 0, messages_ = 0;
     std::mutex guessing_;
     tries guesses_{std::chrono::minutes(1)};  // wrong credentials, by device and by address
 };

@@ -104,17 +104,19 @@ void session_work::load(store::connection& db, presence const& there) {
         user_settings_ = settings_from(store::list_settings_of(db, device_.id, there_.user_id));
         for (auto& u : store::list_device_users(db, device_.id))
             if (u.user_id == there_.user_id) device_user_ = std::move(u);
-        user_groups_ = store::find_user_groups(db, there_.user_id);
     }
     user_first_sync_ = device_user_ ? device_user_->first_sync : "owed";
     enroller_groups_ = store::find_user_groups(db, device_.user_id);
+    if (!there_.user_id.empty() && there_.user_id != device_.user_id)
+        user_groups_ = store::find_user_groups(db, there_.user_id);
     for (auto& f : store::list_facts(db, device_.id)) facts_before_[f.node] = std::move(f);
     facts_ = facts_before_;
     apps_before_ = load_apps(db, device_.id);
     apps_ = apps_before_;
     std::vector<config::policy_file const*> for_it;
+    auto const t = traits();
     for (auto const& p : config_->policies)
-        if (!p.apps.empty() && has_apps_of(p)) for_it.push_back(&p);
+        if (!p.apps.empty() && has_apps_of(p, t)) for_it.push_back(&p);
     wanted_apps_ = policy::wanted_apps(std::move(for_it));
     channel_ = store::find_push_channel(db, device_.id);
     commands_ = store::open_commands(db, device_.id, there_.active ? there_.user_id : "", most_commands);
@@ -143,17 +145,21 @@ policy::person session_work::person_of(std::string const& user_id, std::string c
         .groups_known = groups.has_value()};
 }
 
-policy::device_traits session_work::traits() const {
+compliance::facts session_work::known_facts() const {
     compliance::facts known;
     for (auto const& [node, f] : facts_) known[node] = {static_cast<int>(f.status), f.value, f.since};
-    auto t = traits_of(device_, known, config_->settings);
+    return known;
+}
+
+policy::device_traits session_work::traits() const {
+    auto t = traits_of(device_, known_facts(), config_->settings);
     t.enrolled_by = person_of(device_.user_id, device_.upn);
     return t;
 }
 
 // Of a policy that nobody can say fits, what it did stays.
-bool session_work::has_apps_of(config::policy_file const& p) const {
-    auto const fit = policy::device_fit(p, traits());
+bool session_work::has_apps_of(config::policy_file const& p, policy::device_traits const& t) const {
+    auto const fit = policy::device_fit(p, t);
     if (fit != policy::fit::undecided) return fit == policy::fit::yes;
     return std::any_of(apps_.begin(), apps_.end(), [&](auto const& known) { return known.second.policy == p.name; });
 }
@@ -476,7 +482,7 @@ void session_work::keep_settings(store::connection& db, std::string const& user_
         if (!s.now.contains(node)) store::remove_setting(db, device_.id, user_id, node);
 }
 
-void session_work::keep_facts(store::connection& db) {
+bool session_work::keep_facts(store::connection& db) {
     bool learned = false;
     for (auto const& [node, fact] : facts_)
         if (auto const old = facts_before_.find(node);
@@ -485,8 +491,11 @@ void session_work::keep_facts(store::connection& db) {
             learned = true;
         }
     for (auto const& [node, fact] : facts_before_)
-        if (!facts_.contains(node)) store::remove_fact(db, device_.id, node);
-    if (!learned) return;
+        if (!facts_.contains(node)) {
+            store::remove_fact(db, device_.id, node);
+            learned = true;
+        }
+    if (!learned) return false;
     auto const name = cut_utf8(value_of(inventory::device_name).value_or(device_.name), name_limit);
     auto const version = cut_utf8(value_of(compliance::os_version_uri).value_or(device_.os_version), name_limit);
     if (name != device_.name || version != device_.os_version) store::set_device_details(db, device_.id, name, version);
@@ -498,6 +507,7 @@ void session_work::keep_facts(store::connection& db) {
         log::warning("the Entra device ID is the device's own word: its token had none",
             {{"entra_device_id", claimed}, {"user_id", device_.user_id}});
     }
+    return true;
 }
 
 void session_work::keep_users(store::connection& db) const {
@@ -553,10 +563,11 @@ bool session_work::keep(store::connection& db, store::session const& next, omadm
     bool const leaves = in.unenrolled || !ordered_end_.empty();
     if (leaves || came_back_) keep_end(db, in);
     if (leaves) return true;
-    keep_facts(db);
+    bool const learned = keep_facts(db);
     keep_apps(db, id, apps_before_, apps_);
     if (channel_uri_ || channel_status_) push::take_channel(db, id, channel_uri_, channel_status_, now_);
-    evaluate_device(db, *config_, id, now_);
+    // That it was here at all may change a verdict, once a session; after that, what it says.
+    if (new_session_ || learned) evaluate_device(db, *config_, id, known_facts(), now_);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compliance/compliance.hpp"
 #include "omadm/session.hpp"
 #include "policy/apps.hpp"
 #include "policy/order.hpp"
@@ -60,11 +61,12 @@ private:
     };
 
     static stored_settings settings_from(std::vector<store::setting>);
+    compliance::facts known_facts() const;
     policy::device_traits traits() const;
     policy::person person_of(std::string const& user_id, std::string const& upn) const;
     std::optional<std::string> value_of(std::string_view node) const;
     void learn(std::string const& node, int status, std::optional<std::string> value);
-    bool has_apps_of(config::policy_file const&) const;
+    bool has_apps_of(config::policy_file const&, policy::device_traits const&) const;
     void ask(std::string const& node);
     void add(std::vector<omadm::wanted>);
     void plan_settings();
@@ -80,7 +82,7 @@ private:
     void finish(store::command&, std::string state, std::string detail);
     bool may_send(store::command const&) const;
     void keep_settings(store::connection&, std::string const& user_id, stored_settings const&) const;
-    void keep_facts(store::connection&);
+    bool keep_facts(store::connection&);  // whether there was something new
     void keep_end(store::connection&, omadm::intake const&);
     void keep_users(store::connection&) const;
 

@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t session_limit = 512 * 1024;         // bytes of one session's bodies
 constexpr std::size_t most_held = std::size_t{64} << 20;  // bytes of all that the store does not have yet
+constexpr std::size_t most_idle = most_held / 2;          // of idle ones, before they go there all the same
 constexpr std::size_t most_open = 20'000;                 // sessions under way
 constexpr auto silence = 10min;
 constexpr std::size_t most_in_a_write = 200;
@@ -86,9 +87,34 @@ void trace::tick() {
             ended_.push_back(finished(std::move(at->second)));
             at = open_.erase(at);
         }
-        due.assign(std::make_move_iterator(ended_.begin()), std::make_move_iterator(ended_.end()));
+        // Of each device the last idle session stays in memory, so that check-ins with nothing to do cost no write of
+        // theirs; it goes ahead of the next one with something to tell.
+        std::map<std::string, store::trace> idle;
+        for (auto& t : ended_) {
+            auto const before = idle.find(t.device_id);
+            if (t.idle) {
+                idle.insert_or_assign(t.device_id, std::move(t));
+                continue;
+            }
+            if (before != idle.end()) {
+                due.push_back(std::move(before->second));
+                idle.erase(before);
+            }
+            due.push_back(std::move(t));
+        }
         ended_.clear();
         held_ = 0;
+        std::size_t kept = 0;
+        for (auto& [device, t] : idle) {
+            kept += t.messages.size();
+            ended_.push_back(std::move(t));
+        }
+        if (kept > most_idle) {
+            std::move(ended_.begin(), ended_.end(), std::back_inserter(due));
+            ended_.clear();
+            kept = 0;
+        }
+        held_ = kept;
         for (auto const& [device, s] : open_) held_ += s.messages.size();
     }
     write(due);
@@ -101,6 +127,14 @@ void trace::flush() {
         open_.clear();
     }
     tick();
+    std::vector<store::trace> rest;
+    {
+        std::scoped_lock const lock(mutex_);
+        std::move(ended_.begin(), ended_.end(), std::back_inserter(rest));
+        ended_.clear();
+        held_ = 0;
+    }
+    write(rest);
 }
 
 void trace::write(std::vector<store::trace> const& all) {
@@ -116,7 +150,10 @@ std::vector<store::trace> trace::of(std::string_view device_id) {
     auto all = context_.db.read([&](store::connection& db) { return store::list_traces(db, device_id); });
     std::scoped_lock const lock(mutex_);
     for (auto const& t : ended_)
-        if (t.device_id == device_id) all.push_back(t);
+        if (t.device_id == device_id) {
+            if (t.idle && !all.empty() && all.back().idle) all.pop_back();
+            all.push_back(t);
+        }
     if (auto const found = open_.find(std::string(device_id)); found != open_.end()) {
         auto copy = found->second;
         all.push_back(finished(std::move(copy)));

@@ -28,7 +28,7 @@ public:
     // Nothing is kept where management.trace is 0. Of a session's bodies 512 KiB are kept.
     void note(exchange const&);
     // Called by the timer: sessions that ended, or are silent for 10 min, go to the store. Of idle sessions in a row
-    // the last one is kept.
+    // the last one is kept, in memory until the device has another one or there are too many of them.
     void tick();
     // What is kept in memory alone goes to the store: at the daemon's end.
     void flush();

@@ -123,6 +123,11 @@ void refute_orders(connection& db, std::string_view device_id, std::string_view 
         {device_id, detail, now});
 }
 
+std::int64_t count_commands(connection& db, std::string_view state) {
+    auto const r = db.query("SELECT count(*) FROM command WHERE state = $1", {state});
+    return r->next() ? r->integer(0) : 0;
+}
+
 bool has_open_commands(connection& db, std::string_view device_id) {
     auto const r =
         db.query("SELECT 1 FROM command WHERE device_id = $1 AND state IN ('queued', 'sent') LIMIT 1", {device_id});

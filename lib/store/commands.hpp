@@ -56,6 +56,7 @@ std::int64_t expire_commands(connection&, time_point now, std::int64_t most);
 bool confirm_order(connection&, std::string_view device_id, std::string_view kind, time_point now);
 // Orders to wipe or retire that were taken as done failed after all.
 void refute_orders(connection&, std::string_view device_id, std::string_view detail, time_point now);
+std::int64_t count_commands(connection&, std::string_view state);  // of all devices
 // Whether the device has anything to be told.
 bool has_open_commands(connection&, std::string_view device_id);
 

@@ -74,6 +74,15 @@ std::vector<setting> list_settings_of(connection& db, std::string_view device_id
         {device_id, user_id}));
 }
 
+std::map<std::string, std::int64_t> count_settings(connection& db) {
+    std::map<std::string, std::int64_t> all;
+    auto const r = db.query(
+        "SELECT s.state, count(*) FROM setting s JOIN device d ON d.id = s.device_id WHERE d.state = 'enrolled' "
+        "GROUP BY s.state");
+    while (r->next()) all[r->text(0)] = r->integer(1);
+    return all;
+}
+
 void put_setting(connection& db, std::string_view device_id, setting const& s) {
     db.execute(
         "INSERT INTO setting (device_id, user_id, node, uri, format, value, policy, position, state, status, original_error, reported, "

@@ -1,5 +1,6 @@
 // Repositories of what management leaves: sessions and their traces, settings, facts.
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,6 +55,8 @@ struct setting {
 std::vector<setting> list_settings(connection&, std::string_view device_id);
 // Of the device itself (no user) or of one of its users.
 std::vector<setting> list_settings_of(connection&, std::string_view device_id, std::string_view user_id);
+// By state, of enrolled devices and their users.
+std::map<std::string, std::int64_t> count_settings(connection&);
 void put_setting(connection&, std::string_view device_id, setting const&);
 void remove_setting(connection&, std::string_view device_id, std::string_view user_id, std::string_view node);
 

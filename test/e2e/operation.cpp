@@ -110,6 +110,31 @@ TEST_CASE("mdmctl ends with 0 when it is done, 1 when it was refused, 2 when it 
     }
 }
 
+TEST_CASE("mdmctl explain knows errors of Windows, statuses of SyncML and codes of Entra apart", "[e2e]") {
+    e2e::world w;
+    struct row {
+        std::string text, kind, code;
+    };
+    for (auto const& r : std::vector<row>{{"0x80180013", "enrollment", "0x80180013"}, {"418", "syncml", "418"},
+             {" 516 ", "syncml", "516"}, {"620", "syncml", "600-639"}, {"AADSTS7000222", "entra", "AADSTS7000222"},
+             {"7000222", "entra", "AADSTS7000222"}}) {
+        CAPTURE(r.text);
+        auto const told = w.app->ask({"explain", r.text});
+        CHECK(told.at("kind").as_string() == r.kind);
+        CHECK(told.at("code").as_string() == r.code);
+        CHECK_FALSE(told.at("meaning").as_string().empty());
+        CHECK_FALSE(told.at("remedy").as_string().empty());
+    }
+    CHECK_THAT(w.app->mdmctl({"explain", "418"}).out,
+        Catch::Contains("code                 418\nname                 Already exists\n") &&
+            Catch::Contains("\nWhat to do: "));
+    auto const unknown = w.app->mdmctl({"explain", "419"});
+    CHECK(unknown.code == 1);
+    CHECK_THAT(unknown.err, Catch::Contains("a status of SyncML such as 418"));
+    CHECK_THAT(
+        w.app->mdmctl({"explain"}).out, Catch::Contains("0x80180013") && Catch::Contains("Atomic rollback failed"));
+}
+
 TEST_CASE("a broken configuration is not taken at SIGHUP: the old one goes on, and the log says why", "[e2e]") {
     e2e::world w;
     w.app->start();
