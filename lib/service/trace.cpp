@@ -103,7 +103,6 @@ void trace::tick() {
             due.push_back(std::move(t));
         }
         ended_.clear();
-        held_ = 0;
         std::size_t kept = 0;
         for (auto& [device, t] : idle) {
             kept += t.messages.size();
