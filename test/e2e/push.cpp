@@ -24,8 +24,9 @@ sim::tenant_options with_push() {
 // An appliance with an app identity, whose only way out knows the push service's names.
 struct push_world : e2e::world {
     push_world()
-        : world({}, with_push()), way({.routes = {{fmt::format("{}:443", channel_host), tenant.address()},
-                                           {"login.live.com:443", tenant.address()}, {"*", "direct"}}}) {
+        : world({}, with_push()),
+          way({.routes = {{fmt::format("{}:443", channel_host), tenant.address()},
+                   {"login.live.com:443", tenant.address()}, {"*", "direct"}}}) {
         way.start();
         app->write("push.key", tenant.wns().secret + "\n");
         app->configure({{"entra.proxy", way.url()},
@@ -124,9 +125,10 @@ TEST_CASE("a channel that is not Windows' is neither kept nor called", "[e2e][se
     session(*good, e2e::signed_in(w));
     auto const o = w.sync();  // without the tenant: no channel is opened
     session(*d, o);
-    for (auto const* channel : {"https://169.254.169.254/latest/?token=x", "https://notify.windows.com.evil.test/?token=x",
-             "https://x@evil.test/.notify.windows.com", "http://sim.notify.windows.com/?token=x",
-             "https://sim.notify.windows.com:8443/?token=x", "https://evil.test#.notify.windows.com"}) {
+    for (auto const* channel :
+        {"https://169.254.169.254/latest/?token=x", "https://notify.windows.com.evil.test/?token=x",
+            "https://x@evil.test/.notify.windows.com", "http://sim.notify.windows.com/?token=x",
+            "https://sim.notify.windows.com:8443/?token=x", "https://evil.test#.notify.windows.com"}) {
         CAPTURE(channel);
         auto const warned = w.logged("is not one of Windows' push service");
         d->tree().set(std::string(push_node) + "ChannelURI", {"chr", channel, "G"});

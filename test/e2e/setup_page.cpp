@@ -23,11 +23,13 @@ std::string of_page(sim::device& d, std::string const& scope, std::string const&
 void write_policies(e2e::appliance const& a) {
     a.write("packages/viewer.msi", std::string(10'000, 'v'));
     a.write("policies.d/device.yaml",
-        fmt::format("name: device\nsettings:\n  - {{uri: {}, format: int, value: 0}}\n  - {{uri: {}, format: int, value: "
-                    "8}}\napps:\n  - {{product_code: \"{}\", url: viewer.msi, version: 1.0}}\n",
+        fmt::format(
+            "name: device\nsettings:\n  - {{uri: {}, format: int, value: 0}}\n  - {{uri: {}, format: int, value: "
+            "8}}\napps:\n  - {{product_code: \"{}\", url: viewer.msi, version: 1.0}}\n",
             camera, length, product));
     a.write("policies.d/user.yaml",
-        fmt::format("name: user\ntarget: {{scope: user}}\nsettings:\n  - {{uri: {}, format: int, value: 0}}\n", spotlight));
+        fmt::format(
+            "name: user\ntarget: {{scope: user}}\nsettings:\n  - {{uri: {}, format: int, value: 0}}\n", spotlight));
 }
 
 }  // namespace
