@@ -49,9 +49,13 @@ public:
 
     // Before all others: what a device that does not know us answers to commands says nothing of them.
     void take_header(status const& s) {
-        if (s.cmd_ref != 0 || s.msg_ref != in_.next.server_msg_id || !refuses_credentials(s.data)) return;
+        if (s.cmd_ref != 0 || s.msg_ref != in_.next.server_msg_id) return;
         bool const usable = s.challenge && !s.challenge->next_nonce.empty() &&
                             (s.challenge->type.empty() || iequals(s.challenge->type, md5_scheme));
+        if (!refuses_credentials(s.data)) {
+            if (usable && !is_error(s.data)) in_.later_nonce = s.challenge->next_nonce;
+            return;
+        }
         if (usable && !in_.next.resent)
             in_.server_nonce = s.challenge->next_nonce;
         else

@@ -88,6 +88,8 @@ struct intake {
     // tried once more; a second time, or without a nonce, `server_refused`.
     std::optional<std::string> server_nonce = {};
     bool server_refused = false;  // the session ends; what waits is to be requeued
+    // The device took our credentials, and gave the nonce of those in its next session. [OMA-TS-DM_Security 5.3]
+    std::optional<std::string> later_nonce = {};
 };
 
 constexpr std::size_t object_limit = 8 << 20;  // bytes of an object that is sent, and of all values of a session that

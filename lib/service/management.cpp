@@ -37,6 +37,16 @@ http::response not_known(error const& e, http::request const& r) {
 // A device that has taken the order to end comes once more: to say goodbye, or because nothing came of it.
 bool may_come(store::device const& d) { return d.state == "enrolled" || d.state == "retired" || d.state == "wiped"; }
 
+// Nothing is kept for one who has proven nothing: how often a session was challenged shows in its numbers.
+omadm::session after_challenges(omadm::header const& h) {
+    omadm::session s;
+    if (h.msg_id <= 1) return s;
+    s.id = h.session_id;
+    s.device_msg_id = h.msg_id - 1;
+    s.server_msg_id = h.msg_id - 1;
+    return s;
+}
+
 }  // namespace
 
 result<management::admitted> management::admit(http::request const& r) {
@@ -166,14 +176,8 @@ management::proof management::prove(admitted const& who, omadm::message const& m
         guesses_.count(device.id, now);
         guesses_.count(place_of(address), now);
     }
-    // Nothing is kept for one who has proven nothing: how often this session was challenged shows in its numbers.
-    omadm::session fresh;
-    if (message.hdr.msg_id > 1) {
-        fresh.id = message.hdr.session_id;
-        fresh.device_msg_id = message.hdr.msg_id - 1;
-        fresh.server_msg_id = message.hdr.msg_id - 1;
-        fresh.challenged = message.hdr.msg_id == 2 ? 407 : 401;
-    }
+    auto fresh = after_challenges(message.hdr);
+    if (message.hdr.msg_id > 1) fresh.challenged = message.hdr.msg_id == 2 ? 407 : 401;
     auto const told = omadm::challenge(fresh, message, to, why, nonce);
     if (!told) return {.refused = plain(400, "This message cannot be answered.")};
     return {.refused = syncml(told->text)};
@@ -231,6 +235,12 @@ management::conversation management::converse(admitted who, http::request const&
         return out;
     }
 
+    // The session begins with this message, and its answers count on from the challenges. [OMA-TS-DM_Protocol 9]
+    if (!proven.next_nonce.empty() && message.hdr.msg_id > 1) {
+        before = {.dm = after_challenges(message.hdr)};
+        before.dm.ended = true;
+    }
+
     auto const intake = omadm::receive(before.dm, message);
     if (!intake) {
         log::warning("SyncML refused", {{"reason", intake.error().detail}});
@@ -264,8 +274,9 @@ management::conversation management::converse(admitted who, http::request const&
                                               : time_point{}};
     bool const kept = context_.db.write([&](store::connection& db) {
         if (!work.keep(db, next, *intake)) return false;
-        if (!proven.next_nonce.empty() || intake->server_nonce)
-            store::set_nonces(db, device.id, intake->server_nonce ? base64(*intake->server_nonce) : device.server_nonce,
+        auto const& ours = intake->server_nonce ? intake->server_nonce : intake->later_nonce;
+        if (!proven.next_nonce.empty() || ours)
+            store::set_nonces(db, device.id, ours ? base64(*ours) : device.server_nonce,
                 proven.next_nonce.empty() ? device.device_nonce : base64(proven.next_nonce));
         return true;
     });

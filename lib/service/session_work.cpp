@@ -419,9 +419,14 @@ std::vector<omadm::wanted> session_work::queue(omadm::intake const& in) {
         todo_.begin(), todo_.end(), [](auto const& t) { return t.what.what != omadm::verb::get; });
     std::vector<omadm::wanted> all(todo_.begin(), reads);
     for (auto const& c : commands_) {
+        if (commands_changed_.contains(c.id)) continue;
         bool const fresh = c.state == "queued" || (c.state == "sent" && new_session_);
-        if (!fresh || commands_changed_.contains(c.id) || !may_send(c)) continue;
-        for (auto& w : policy::steps(order_of(c), key_of(c))) all.push_back(std::move(w));
+        bool const sends = fresh && may_send(c);
+        auto const order = order_of(c);
+        if (sends)
+            for (auto& w : policy::steps(order, key_of(c))) all.push_back(std::move(w));
+        // What comes after an order that ends the management waits until the device has refused that.
+        if (policy::is_final(order.kind) && (sends || c.state == "sent")) break;
     }
     all.insert(all.end(), reads, todo_.end());
     if (!all.empty() || !in.next.waiting.empty() || in.more_to_come) return all;

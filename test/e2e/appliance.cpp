@@ -115,6 +115,13 @@ void appliance::kill9() {
 
 void appliance::reload() { daemon_->signal(SIGHUP); }
 
+void appliance::reloaded() {
+    auto const seen = log().size();
+    reload();
+    if (!becomes_true(20s, [&] { return log().find("configuration taken", seen) != std::string::npos; }))
+        throw std::runtime_error("the configuration is not taken:\n" + log().substr(seen));
+}
+
 finished appliance::check_config() const {
     return checked(run({MDMD_BIN, "--config", config_file().string(), "--check-config"}));
 }

@@ -42,9 +42,10 @@ public:
 
     // Starts mdmd and waits until /readyz says so. New ports each time. Throws, with the log's end, where it does not.
     void start();
-    int stop();     // SIGTERM; the exit code. Throws where it does not end within 20 s
-    void kill9();   // and waits until it is gone
-    void reload();  // SIGHUP
+    int stop();       // SIGTERM; the exit code. Throws where it does not end within 20 s
+    void kill9();     // and waits until it is gone
+    void reload();    // SIGHUP
+    void reloaded();  // and waits until the configuration is taken. Throws where it is not
     process& daemon() { return *daemon_; }
 
     void configure(settings const&);  // writes config.yaml anew: what the constructor had, and these
