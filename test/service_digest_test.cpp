@@ -40,7 +40,8 @@ struct digest_fixture : session_fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(digest_fixture, "who guesses a device's credentials does not lock the device out", "[service][security]") {
+TEST_CASE_METHOD(
+    digest_fixture, "who guesses a device's credentials does not lock the device out", "[service][security]") {
     int status = 0;
     for (int i = 0; i < 120; ++i) status = post(signed_message(std::to_string(i), first_body, "wrong")).status;
     CHECK(status == 429);

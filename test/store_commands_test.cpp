@@ -174,7 +174,7 @@ TEST_CASE_METHOD(
     add("open", "get");
     auto const alone = fastest();
     db.write([&](store::connection& c) {
-        store::deliver_command(c, "open", now);
+        CHECK(store::deliver_command(c, "open", now));
         for (int i = 0; i < 20'000; ++i) {
             store::command done{
                 .id = std::to_string(i), .device_id = "1", .verb = "get", .uri = "./X", .queued = now, .updated = now};
