@@ -1,5 +1,5 @@
 // Graph's enrollmentTroubleshootingEvent as JSON, and what may be asked about it. Microsoft Graph, "deviceManagement
-// TroubleshootingEvent resource type", v1.0 and beta. [enrollment F.2, F.3]
+// TroubleshootingEvent resource type", v1.0 and beta.
 #pragma once
 #include <boost/json.hpp>
 #include <optional>

@@ -152,7 +152,7 @@ struct device_profile {
 };
 // v3, 128-bit random positive serial, single RDN CN, keyUsage digitalSignature (and keyEncipherment, where the device's
 // key is RSA) critical, EKU clientAuth alone, CA:FALSE, SKI, AKI, SHA-256 with RSA or ECDSA as the authority's key is
-// (ECDSA on larger curves: SHA-384, SHA-512), not_before one hour back. [enrollment E.1] Throws where the authority has
+// (ECDSA on larger curves: SHA-384, SHA-512), not_before one hour back. [MS-MDE2] 3.4 Throws where the authority has
 // ended.
 certificate issue_device_certificate(authority const&, signing_request const&, device_profile const&, time_point now);
 

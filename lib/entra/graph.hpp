@@ -22,7 +22,7 @@ struct application {
 
 // How the owner of a certificate signs its assertion: PS256 with `x5t#S256`, or RS256 with `x5t`.
 enum class assertion_form { ps256, rs256 };
-// Client credentials, scope {graph_url}/.default. [management E.2] A certificate is proven by a fresh assertion, valid
+// Client credentials, scope {graph_url}/.default. [RFC 6749 4.4] A certificate is proven by a fresh assertion, valid
 // for ten minutes from `now`. The body holds the secret: wipe it after use. Errors: malformed (no credential at all,
 // the certificate or its key cannot be used, or they are no pair).
 [[nodiscard]] result<http::call> token_request(application const&, credential const&, assertion_form, time_point now);
@@ -51,7 +51,7 @@ struct token_answer {
 };
 token_answer parse_token_answer(http::response const&, time_point now);
 
-// What an AADSTS code means and what to do, from management F.4; nullptr for a code not known.
+// What an AADSTS code means and what to do; nullptr for a code not known.
 struct code_text {
     int code;
     char const* meaning;
@@ -73,7 +73,7 @@ http::call find_device(
 http::call report_compliance(application const&, access_token const&, std::string_view object_id, bool is_managed,
     bool is_compliant, std::string client_request_id);
 
-// POST /v1.0/users/{user_id}/getMemberGroups: groups of every kind, through other groups too. [management E.6]
+// POST /v1.0/users/{user_id}/getMemberGroups: groups of every kind, through other groups too.
 http::call member_groups(
     application const&, access_token const&, std::string_view user_id, std::string client_request_id);
 struct group_page {
@@ -93,7 +93,7 @@ enum class account_state { enabled, disabled, gone };
 // Errors: forbidden (403; says which permission is missing), malformed, unavailable (another status).
 [[nodiscard]] result<account_state> parse_account(http::response const&);
 
-// GET /v1.0/applications(appId='…')?$select=… [management F.1]
+// GET /v1.0/applications(appId='…')?$select=…
 http::call read_application(application const&, access_token const&, std::string client_request_id);
 
 // One of the application's credentials, as Graph lists them.
@@ -120,7 +120,7 @@ std::optional<time_point> end_of(credential const&, registration const&, time_po
 // suffice is Graph's to say. Empty where the token cannot be read.
 std::set<std::string> roles_of(access_token const&);
 
-// GET /beta/policies/mobileDeviceManagementPolicies/{client_id} [enrollment B.5]
+// GET /beta/policies/mobileDeviceManagementPolicies/{client_id}
 http::call read_mdm_policy(application const&, access_token const&, std::string client_request_id);
 // The addresses that the administrator entered for this MDM application; empty where one is not set.
 struct mdm_urls {

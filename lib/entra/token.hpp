@@ -75,7 +75,7 @@ enum class bearer { user, user_or_device };
 //                          user; a device's, unless `may_be` allows for it
 // Of an `aud` that is an array, one must be ours and all must be texts (RFC 7519 section 4.1.3). What a header brings
 // along as a key (jwk, jku, x5u, x5c) is not looked at.
-// `now` is UTC; exp and nbf get `leeway` either way. Order of checks: enrollment B.4.
+// `now` is UTC; exp and nbf get `leeway` either way. Source: RFC 7519 section 7.2.
 [[nodiscard]] result<identity> verify(std::string_view token, key_set const& keys, audience const&, time_point now,
     std::chrono::seconds leeway = std::chrono::seconds(300), bearer may_be = bearer::user);
 
@@ -97,8 +97,8 @@ std::optional<identity> user_of_refused(std::string_view token, key_set const& k
 
 // When keys may be fetched. An unknown kid triggers one refresh at once, then at most one every 5 minutes; the
 // steady refresh is every hour give or take 10 %; a failed one is tried again after 10 s doubling to 5 min, give or
-// take 20 %, or as long after as Entra asks for, at most 1 h. Keys older than 24 h are not used. [enrollment B.3;
-// contract "Signing keys"]
+// take 20 %, or as long after as Entra asks for, at most 1 h. Keys older than 24 h are not used. [RFC 7517;
+// OpenID Connect Core 1.0 section 10.1.1]
 class refresh_policy {
 public:
     bool due(time_point now) const;                 // the steady refresh

@@ -43,7 +43,7 @@ error unusable(error const& e) {
     return fail(errc::malformed, "the application's certificate cannot be used: " + e.detail);
 }
 
-// A JWT by which the owner of the certificate's key shows itself. [management E.2; RFC 7523 section 3]
+// A JWT by which the owner of the certificate's key shows itself. [RFC 7523 section 3]
 result<std::string> make_assertion(
     application const& app, credential const& key, assertion_form kind, std::string const& url, time_point now) {
     auto const own = crypto::certificate::from_pem(key.certificate_pem);

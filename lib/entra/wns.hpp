@@ -1,4 +1,5 @@
-// Windows' push service: what is asked of it and what its answers say, as values only. [management B.4]
+// Windows' push service: what is asked of it and what its answers say, as values only. [Windows Push Notification
+// Services]
 #pragma once
 #include <chrono>
 #include <optional>

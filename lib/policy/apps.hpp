@@ -1,5 +1,5 @@
 // MSI packages by EnterpriseDesktopAppManagement: which a device should have, and what must be sent to get there. Pure.
-// Device scope. [management C.8; EnterpriseDesktopAppManagement CSP]
+// Device scope. [EnterpriseDesktopAppManagement CSP]
 #pragma once
 #include <compare>
 #include <map>

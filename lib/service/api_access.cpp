@@ -26,7 +26,7 @@ constexpr auto keys_may_be_there = 30s;
 
 constexpr std::array roles = {"reader", "operator", "admin"};
 
-// Microsoft Graph "troubleshootingEvents", permissions. [enrollment F.1]
+// Microsoft Graph "troubleshootingEvents", permissions.
 constexpr std::string_view read_all = "DeviceManagementManagedDevices.Read.All";
 constexpr std::string_view read_write_all = "DeviceManagementManagedDevices.ReadWrite.All";
 

@@ -23,7 +23,7 @@ http::response soap(int status, std::string body) {
     return {status, {{"Content-Type", "application/soap+xml; charset=utf-8"}}, std::move(body)};
 }
 
-// Graph's deviceEnrollmentType by the shape of the enrollment. [enrollment F.3]
+// Graph's deviceEnrollmentType by the shape of the enrollment.
 std::string enrollment_type_of(enroll::token_request const& r) {
     if (r.item_is_true("BulkAADJ")) return "windowsBulkAzureDomainJoin";
     if (r.item_is_true("WhiteGlove") || r.item_is_true("PlugandForget")) return "windowsAzureADJoinUsingDeviceAuth";
@@ -47,7 +47,7 @@ char const* enrollment_type_of(enrollee const& who) {
 std::string limited(std::string_view s) { return cut_utf8(s, field_limit); }
 
 // A user of Entra's accepts the Terms of Use on the way here. A package, a device without a user, a password and our
-// own sign-in page have no such page on their way. [enrollment A.7]
+// own sign-in page have no such page on their way.
 bool saw_terms(enrollee const& who) { return who.what == enrollee::kind::user; }
 
 // Records that this enrollment takes the place of, or why it may not: those of the same computer (HWDevID) or of the

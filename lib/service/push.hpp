@@ -1,4 +1,5 @@
-// Wakes devices through Windows' push service, so that they begin a session at once. [management B.4]
+// Wakes devices through Windows' push service, so that they begin a session at once. [Windows Push Notification
+// Services]
 #pragma once
 #include <atomic>
 #include <deque>

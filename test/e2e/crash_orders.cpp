@@ -28,18 +28,18 @@ TEST_CASE(
     auto const get = order(R"({"verb":"get","uri":"./A"})");
     auto const put = order(R"({"verb":"replace","uri":"./B","format":"int","value":"1"})");
     auto const exec = order(R"({"verb":"exec","uri":"./C"})");
-    auto const wipe = order(R"({"kind":"wipe"})");
     auto const told = order(R"({"verb":"exec","uri":"./D"})");
+    auto const wipe = order(R"({"kind":"wipe"})");
     std::string const wipe_uri = "./Device/Vendor/MSFT/RemoteWipe/doWipe";
 
     // The answer arrived, and the device has done all. The power goes before it says so.
     REQUIRE(
-        e2e::in_short(d.open()) == "S0=200 S2=200 Get3=./A Replace4=./B Exec5=./C Exec6=" + wipe_uri + " Exec7=./D F");
+        e2e::in_short(d.open()) == "S0=200 S2=200 Get3=./A Replace4=./B Exec5=./C Exec6=./D Exec7=" + wipe_uri + " F");
     power_cut(w);
     d.reach(w);
-    // Its message is still the next one of the session. It tells of the last order alone.
+    // Its message is still the next one of the session. It tells of one order alone.
     auto const second = d.call(d.message(
-        d.header_ok() + sim::write_status({.cmd_id = 2, .msg_ref = 1, .cmd_ref = 7, .cmd = "Exec", .code = 200})));
+        d.header_ok() + sim::write_status({.cmd_id = 2, .msg_ref = 1, .cmd_ref = 6, .cmd = "Exec", .code = 200})));
     auto const answer = d.send(second);
     CHECK(answer.status == 200);
     power_cut(w);

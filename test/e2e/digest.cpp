@@ -83,12 +83,12 @@ TEST_CASE(
     CHECK(boost::json::serialize(shown).find("Forged 1") == std::string::npos);
     CHECK(text(e2e::last_command(w, "PC-1", "reboot"), "state") == "queued");
     d->tree().set("./DevInfo/Mod", {"chr", name, "G"});
-    // The right one is still the right one, until too many wrong ones came.
+    // The right one is still the right one, however many wrong ones came.
     CHECK(e2e::has(session(*d, o).executed, "RebootNow"));
     int status = 0;
     for (int i = 0; i < 12 && status != 429; ++i) status = d->sync(wrong).last_http_status;
     CHECK(status == 429);
-    CHECK(d->sync(o).last_http_status == 429);
+    session(*d, o);
     session(*by_certificate, w.sync());
     CHECK(w.app->stop() == 0);
 }

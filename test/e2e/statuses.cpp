@@ -1,4 +1,4 @@
-// A device that answers with every status there is, M A.9: what an administrator is shown, and what its next session
+// A device that answers with every status there is: what an administrator is shown, and what its next session
 // is.
 #include <algorithm>
 
@@ -41,8 +41,7 @@ constexpr std::string_view area = "./Device/Vendor/MSFT/Policy/Config/Statuses/"
 
 }  // namespace
 
-TEST_CASE(
-    "M A.9: a command is what the device's status says of it, and nothing is asked for ever", "[e2e][conformance]") {
+TEST_CASE("a command is what the device's status says of it, and nothing is asked for ever", "[e2e][conformance]") {
     e2e::world w;
     w.app->start();
     e2e::hand d(w, "ALICE-PC");
@@ -88,7 +87,7 @@ TEST_CASE(
     CHECK(e2e::in_short(d.open()) == "S0=200 S2=200 F");
 }
 
-TEST_CASE("M A.9: a setting is what the device's status says of it, and its next session tries again what may pass",
+TEST_CASE("a setting is what the device's status says of it, and its next session tries again what may pass",
     "[e2e][conformance]") {
     e2e::world w;
     std::string policy = "name: statuses\nsettings:\n";
@@ -136,7 +135,7 @@ TEST_CASE("M A.9: a setting is what the device's status says of it, and its next
     for (auto const& c : third.commands) CHECK(c.verb == "Get");
 }
 
-TEST_CASE("M A.9: 214 for a setting ends the session, and the next one goes on behind it", "[e2e][conformance]") {
+TEST_CASE("214 for a setting ends the session, and the next one goes on behind it", "[e2e][conformance]") {
     e2e::world w;
     std::string policy = "name: statuses\nsettings:\n";
     for (int n = 0; n < 20; ++n) policy += fmt::format("  - {{ uri: {}S{}, format: int, value: 1 }}\n", area, n);
@@ -155,7 +154,7 @@ TEST_CASE("M A.9: 214 for a setting ends the session, and the next one goes on b
     CHECK(settings_of(admin, "ALICE-PC")["S19"] == "applied 200");
 }
 
-TEST_CASE("M A.9: whatever an Atomic and what is in it is answered, it ends, and the next session is as it should be",
+TEST_CASE("whatever an Atomic and what is in it is answered, it ends, and the next session is as it should be",
     "[e2e][conformance]") {
     e2e::world w;
     int value = 4;

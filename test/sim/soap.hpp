@@ -40,7 +40,7 @@ enum class token_form {
 std::string token_request(std::string const& message_id, std::string const& to, std::string const& credential,
     std::string const& token_der, context_items const&, token_form = token_form::pkcs10);
 
-// How clients differ in what they write; a server must not mind. [enrollment C.1, C.4]
+// How clients differ in what they write; a server must not mind. [MS-MDE2] 3
 struct oddities {
     bool constant_message_ids = false;  // of all messages and all devices
     bool spaced_message_ids = false;    // "urn:uuid: 7481…"
