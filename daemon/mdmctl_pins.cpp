@@ -56,20 +56,7 @@ void add_pins(CLI::App& app, command_line& line) {
         bool csv = false;
     };
     auto const a = std::make_shared<arguments>();
-    // Asks the daemon, and prints what it says.
-    auto const on = [&line](CLI::App* command, auto ask, auto print) {
-        command->callback([&line, ask, print] {
-            line.run = [&line, ask, print] {
-                auto daemon = line.daemon();
-                json::value const got = ask(daemon);
-                if (line.as_json)
-                    fmt::print("{}\n", json::serialize(got));
-                else
-                    print(got);
-                return 0;
-            };
-        });
-    };
+    auto const on = [&line](CLI::App* verb, auto ask, auto print) { asks(line, verb, ask, print); };
 
     auto* pin = app.add_subcommand("pin", "One-time PINs, which terms.pin asks for");
     pin->require_subcommand(1);

@@ -28,19 +28,7 @@ void add_tokens(CLI::App& app, command_line& line) {
         std::string name, role, ttl = "90d";
     };
     auto const a = std::make_shared<arguments>();
-    auto const on = [&line](CLI::App* command, auto what, auto how) {
-        command->callback([&line, what, how] {
-            line.run = [&line, what, how] {
-                auto daemon = line.daemon();
-                json::value const got = what(daemon);
-                if (line.as_json)
-                    fmt::print("{}\n", json::serialize(got));
-                else
-                    how(got);
-                return 0;
-            };
-        });
-    };
+    auto const on = [&line](CLI::App* verb, auto what, auto how) { asks(line, verb, what, how); };
     auto* token = app.add_subcommand("token", "Tokens for the API on admin.listen");
     token->require_subcommand(1);
     auto* create = token->add_subcommand("create", "Make a token and print it, once");
