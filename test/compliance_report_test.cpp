@@ -1,6 +1,6 @@
 #include <random>
 
-#include "compliance/compliance.hpp"
+#include "compliance/report.hpp"
 #include "test/support.hpp"
 
 using namespace mdmd;

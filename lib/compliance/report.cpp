@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compliance/compliance.hpp"
+#include "compliance/report.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::compliance {

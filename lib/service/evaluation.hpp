@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "compliance/compliance.hpp"
+#include "compliance/report.hpp"
 #include "service/context.hpp"
 #include "store/compliance.hpp"
 #include "store/enrollment.hpp"
