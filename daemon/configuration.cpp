@@ -93,8 +93,7 @@ loaded_configuration load_configuration(std::filesystem::path const& file, confi
         got.problems.push_back(
             {folder / p.path, p.line, p.column, "", std::move(p.text), (folder.filename() / p.path).string()});
     if (!got.problems.empty()) return got;
-    got.value = std::make_shared<service::configuration const>(
-        service::configuration{std::move(*settings.value), std::move(*policies.value), std::move(texts.value)});
+    got.value = service::ready({std::move(*settings.value), std::move(*policies.value), std::move(texts.value)});
     return got;
 }
 

@@ -138,21 +138,6 @@ void print_status(json::value const& v) {
     }
 }
 
-void print_compliance(json::value const& v) {
-    for (auto const& row : rows_of(v)) {
-        auto const& o = row.as_object();
-        auto const& reported = o.at("reported").as_object();
-        fmt::print("{}  {} since {}{}  report: {}\n", show(o, "device"), show(o, "state"), show(o, "since"),
-            o.at("grace_until").is_null() ? "" : ", grace until " + show(o, "grace_until"), show(reported, "state"));
-        for (auto const& reason : o.at("reasons").as_array()) {
-            auto const& r = reason.as_object();
-            fmt::print("    {} {}: wanted {}, found {}\n", show(r, "rule"), r.at("uri").is_null() ? "" : show(r, "uri"),
-                show(r, "wanted"), show(r, "found"));
-        }
-        if (!reported.at("error").is_null()) fmt::print("    not reported: {}\n", show(reported, "error"));
-    }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -175,19 +160,7 @@ int main(int argc, char** argv) {
         [](connection& c) { return c.get("/status"); }, print_status);
 
     std::string id;
-    auto* compliance = app.add_subcommand("compliance", "Compliance states and their reports to Entra");
-    compliance->require_subcommand(1);
-    on(
-        compliance->add_subcommand("list", "Each device's state with its reasons"),
-        [](connection& c) { return c.get("/compliance"); }, print_compliance);
-    on(
-        compliance->add_subcommand("report", "Report to Entra now"),
-        [](connection& c) { return c.post("/compliance/report", json::object{}); },
-        [](json::value const& v) {
-            fmt::print(
-                "{} sent, {} failed, {} queued\n", show(v.at("sent")), show(v.at("failed")), show(v.at("queued")));
-        });
-    add_compliance_link(*compliance, line);
+    add_compliance(app, line);
 
     auto* policies = app.add_subcommand("policies", "What devices are to look like");
     policies->require_subcommand(1);

@@ -68,7 +68,7 @@ void add_ca(CLI::App&, command_line&);
 void add_pins(CLI::App&, command_line&);  // pin, consents, maintenance
 void add_tokens(CLI::App&, command_line&);
 void add_policies_check(CLI::App& policies, command_line&);
-void add_compliance_link(CLI::App& compliance, command_line&);
+void add_compliance(CLI::App&, command_line&);
 
 // One line's worth of a value: "-" for null.
 std::string show(json::value const&);

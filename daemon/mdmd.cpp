@@ -143,7 +143,10 @@ public:
             appliance_.remind.tick();
             tell_status();
         });
-        delivery_timer_.emplace("deliveries", [this] { appliance_.remind.deliver(); });
+        delivery_timer_.emplace("deliveries", [this] {
+            appliance_.remind.deliver();
+            appliance_.notices.deliver();
+        });
         attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
         sessions_timer_.emplace("sessions", [this] { appliance_.tend_sessions(); });
         push_timer_.emplace("push", [this] { appliance_.push.tick(); });
@@ -197,6 +200,7 @@ public:
     void stop() {
         appliance_.report.stop();
         appliance_.remind.stop();
+        appliance_.notices.stop();
         appliance_.push.stop();
         for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);

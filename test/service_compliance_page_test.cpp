@@ -14,7 +14,8 @@ struct page_fixture : appliance_fixture {
     page_fixture() {
         config.policies.push_back({.name = "Baseline",
             .grace_period = 0s,
-            .rules = {{config::min_os_version_rule{{10, 0, 19045, 3803}, "10.0.19045.3803"}, 1},
+            .rules = {
+                {config::named_rule{config::rule_id::min_os_version, "10.0.19045.3803", {{10, 0, 19045, 3803}}}, 1},
                 {config::uri_rule{mode_uri, config::comparison::eq, {"0"}}, 2}}});
         reconfigure();
         certificate = enroll_one();

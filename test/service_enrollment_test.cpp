@@ -359,7 +359,7 @@ TEST_CASE("the authority is made at the first start and outlives a restart", "[s
     test::scratch const folder;
     store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));
     manual_clock const time(from_ms(1'800'000'000'000));
-    auto const config = std::make_shared<service::configuration const>(appliance_fixture::default_configuration());
+    auto const config = service::ready(appliance_fixture::default_configuration());
     auto const start = [&] { return service::context(db, time, config, {}).authority().issuing.fingerprint(); };
     auto const before = start();
     CHECK(before.size() == 64);

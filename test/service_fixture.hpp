@@ -229,8 +229,7 @@ struct appliance_fixture {
     }
     std::unique_ptr<service::appliance> start() {
         share_authority();
-        return std::make_unique<service::appliance>(
-            db, time, std::make_shared<service::configuration const>(config), out());
+        return std::make_unique<service::appliance>(db, time, service::ready(config), out());
     }
     void report_now() { static_cast<void>(appliance->report.report_now().value()); }
     // What the timers do, once each.
@@ -243,7 +242,7 @@ struct appliance_fixture {
         appliance->report.tick();
         appliance->trouble.tick();
     }
-    void reconfigure() { appliance->reload(std::make_shared<service::configuration const>(config), out()); }
+    void reconfigure() { appliance->reload(service::ready(config), out()); }
 
     static http::request request(std::string method, std::string path, std::string body = {}) {
         http::request r;

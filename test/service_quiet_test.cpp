@@ -38,8 +38,7 @@ struct quiet_fixture : session_fixture {
         tree[push + "ChannelURI"] = "https://db5.notify.windows.com/?token=abc";
         tree[push + "Status"] = "0";
         counted = std::make_unique<store::database>(std::make_unique<counting_engine>(folder.path() / "mdmd.db", use));
-        appliance = std::make_unique<service::appliance>(
-            *counted, time, std::make_shared<service::configuration const>(config), out());
+        appliance = std::make_unique<service::appliance>(*counted, time, service::ready(config), out());
         static_cast<void>(appliance->groups.of(user_id).value());
     }
     ~quiet_fixture() { appliance.reset(); }

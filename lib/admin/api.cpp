@@ -229,6 +229,12 @@ http::response serve(service::appliance& a, about const& us, http::request const
         auto const all = service::traces(a, path[1]);
         return all ? list(*all) : refused(all.error());
     }
+    if (is({"devices", "*", "compliance"})) return get ? one(service::compliance_of(a, path[1])) : no_method();
+    if (is({"devices", "*", "compliance", "history"})) {
+        if (!get) return no_method();
+        auto const all = service::compliance_history(a, path[1]);
+        return all ? list(*all) : refused(all.error());
+    }
     if (is({"commands"})) return post ? send_to_all(a, r.body) : get ? selected(a, r.query) : no_method();
     if (is({"commands", "*"})) return r.method == "DELETE" ? one(service::cancel(a, path[1])) : no_method();
     if (is({"compliance"})) return get ? list(service::compliance_states(a)) : no_method();

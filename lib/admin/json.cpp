@@ -43,11 +43,15 @@ json::value report_json(std::optional<store::report> const& r) {
         {"next_try", r->phase == "due" || r->phase == "parked" ? time(r->next_try) : json::value(nullptr)}};
 }
 
+// Of a rule that is kept there is no beginning.
+json::value time_or_null(time_point t) { return t == time_point{} ? json::value(nullptr) : json::value(rfc3339(t)); }
+
 json::array reasons_json(std::vector<compliance::reason> const& reasons) {
     json::array all;
     for (auto const& r : reasons)
         all.push_back({{"policy", text(r.policy)}, {"rule", r.rule}, {"uri", text(r.uri)}, {"wanted", r.wanted},
-            {"found", r.found}});
+            {"found", r.found}, {"result", compliance::name(r.result)}, {"since", time_or_null(r.since)},
+            {"grace_until", time(r.grace_until)}});
     return all;
 }
 
@@ -172,6 +176,29 @@ json::object to_json(service::compliance_view const& v) {
     all["reasons"] = v.verdict ? reasons_json(v.verdict->reasons) : json::array();
     all["reported"] = report_json(v.report);
     return all;
+}
+
+json::object to_json(service::compliance_details const& d) {
+    auto all = to_json(d.view);
+    all["last_seen"] = time(d.last_seen);
+    all["next_check"] = d.view.verdict ? time(d.view.verdict->next_check) : json::value(nullptr);
+    all["rules"] = reasons_json(d.rules);
+    json::array failing;
+    json::array acted;
+    if (d.view.verdict) {
+        for (auto const& [policy, since] : d.view.verdict->failing)
+            failing.push_back({{"policy", policy}, {"since", rfc3339(since)}});
+        for (auto const& id : d.view.verdict->acted)
+            if (auto const a = compliance::parse_action(id))
+                acted.push_back({{"policy", a->policy}, {"action", config::action_name(a->what)}});
+    }
+    all["failing"] = std::move(failing);
+    all["actions"] = std::move(acted);
+    return all;
+}
+
+json::object to_json(service::compliance_event const& e) {
+    return {{"at", rfc3339(e.at)}, {"what", e.what}, {"state", text(e.state)}, {"reasons", reasons_json(e.reasons)}};
 }
 
 json::object to_json(service::pins::created const& p) {

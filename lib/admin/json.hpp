@@ -14,6 +14,8 @@ boost::json::object to_json(store::command const&);
 boost::json::object to_json(service::planned_command const&);
 boost::json::object to_json(store::trace const&);
 boost::json::object to_json(service::compliance_view const&);
+json::object to_json(service::compliance_details const&);
+json::object to_json(service::compliance_event const&);
 boost::json::object to_json(service::pins::created const&);
 boost::json::object to_json(store::pin const&, time_point now);
 boost::json::object to_json(store::consent const&);

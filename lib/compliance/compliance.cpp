@@ -2,175 +2,218 @@
 
 #include <fmt/format.h>
 #include <algorithm>
-#include <charconv>
-#include <compare>
-#include <set>
 
-#include "config/pattern.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::compliance {
 namespace {
-
-using config::comparison;
-
-constexpr std::size_t most_shown = 256;  // bytes of a device's value in a reason
-
-std::string_view name(comparison op) {
-    switch (op) {
-        case comparison::eq: return "eq";
-        case comparison::ne: return "ne";
-        case comparison::lt: return "lt";
-        case comparison::le: return "le";
-        case comparison::gt: return "gt";
-        case comparison::ge: return "ge";
-        case comparison::in: return "in";
-        case comparison::matches: return "matches";
-        case comparison::exists: return "exists";
-    }
-    return "eq";
-}
-
-std::optional<std::int64_t> integer(std::string_view s) {
-    std::int64_t v = 0;
-    auto const [end, ec] = std::from_chars(s.data(), s.data() + s.size(), v);
-    return ec == std::errc{} && end == s.data() + s.size() ? std::optional(v) : std::nullopt;
-}
-
-std::optional<os_version> dotted(std::string_view s) {
-    return s.find('.') == s.npos ? std::nullopt : parse_os_version(s);
-}
-
-std::optional<bool> truth(std::string_view s) {
-    if (s == "1" || iequals(s, "true")) return true;
-    if (s == "0" || iequals(s, "false")) return false;
-    return std::nullopt;
-}
-
-// How the two stand to each other by number or version; nullopt where they are neither.
-std::optional<std::strong_ordering> order(std::string_view a, std::string_view b) {
-    if (auto const x = integer(a), y = integer(b); x && y) return *x <=> *y;
-    if (auto const x = dotted(a), y = dotted(b); x && y) return *x <=> *y;
-    return std::nullopt;
-}
-
-bool equal(std::string_view a, std::string_view b) {
-    if (auto const by_number = order(a, b)) return std::is_eq(*by_number);
-    if (auto const x = truth(a), y = truth(b); x && y) return *x == *y;
-    return a == b;
-}
-
-// Whether the value is as the rule wants it; nullopt where that cannot be said.
-std::optional<bool> holds(config::uri_rule const& rule, std::string_view found) {
-    if (rule.values.empty()) return std::nullopt;
-    auto const wanted = trim(rule.values.front());
-    auto const ordered = [&](auto wants) -> std::optional<bool> {
-        auto const o = order(found, wanted);
-        return o ? std::optional(wants(*o)) : std::nullopt;
-    };
-    switch (rule.op) {
-        case comparison::eq: return equal(found, wanted);
-        case comparison::ne: return !equal(found, wanted);
-        case comparison::lt: return ordered([](std::strong_ordering o) { return std::is_lt(o); });
-        case comparison::le: return ordered([](std::strong_ordering o) { return std::is_lteq(o); });
-        case comparison::gt: return ordered([](std::strong_ordering o) { return std::is_gt(o); });
-        case comparison::ge: return ordered([](std::strong_ordering o) { return std::is_gteq(o); });
-        case comparison::in:
-            return std::any_of(
-                rule.values.begin(), rule.values.end(), [&](std::string const& v) { return equal(found, trim(v)); });
-        case comparison::matches: {
-            auto const expression = config::pattern::compile(rule.values.front());
-            return expression ? std::optional(expression->found_in(std::string(found))) : std::nullopt;
-        }
-        case comparison::exists: break;
-    }
-    return std::nullopt;
-}
-
-enum class outcome { passed, failed, unknown };
-
-struct finding {
-    outcome result;
-    reason why;
-};
-
-// A fact that cannot be judged, in words; empty where it has a value.
-std::string missing(fact const* f) {
-    if (!f || f->status == 0) return "never asked";
-    if (f->status != 200) return fmt::format("unknown ({})", f->status);
-    return f->value ? "" : "unknown (no value)";
-}
-
-fact const* find(facts const& known, std::string_view uri) {
-    auto const found = known.find(policy::canonical_uri(uri));
-    return found == known.end() ? nullptr : &found->second;
-}
-
-finding judge(config::min_os_version_rule const& rule, facts const& known) {
-    finding out{outcome::unknown, {"", "min_os_version", std::string(os_version_uri), "ge " + rule.text, ""}};
-    auto const* const f = find(known, os_version_uri);
-    out.why.found = missing(f);
-    if (!out.why.found.empty()) return out;
-    auto const shown = printable(trim(*f->value), most_shown);
-    auto const version = parse_os_version(*f->value);
-    out.why.found = version ? shown : "not comparable: " + shown;
-    if (version) out.result = *version >= rule.version ? outcome::passed : outcome::failed;
-    return out;
-}
-
-finding judge(config::uri_rule const& rule, facts const& known) {
-    finding out{
-        outcome::unknown, {"", "uri", rule.uri, fmt::format("{} {}", name(rule.op), fmt::join(rule.values, ", ")), ""}};
-    auto const* const f = find(known, rule.uri);
-    if (rule.op == comparison::exists) {
-        if (f && (f->status == 200 || f->status == 404)) {
-            bool const there = f->status == 200;
-            out.why.found = there ? "there" : "not there";
-            bool const wanted = rule.values.empty() || rule.values.front() == "true";
-            out.result = there == wanted ? outcome::passed : outcome::failed;
-        } else {
-            out.why.found = missing(f);
-        }
-        return out;
-    }
-    out.why.found = missing(f);
-    if (!out.why.found.empty()) return out;
-    auto const value = trim(*f->value);
-    auto const held = holds(rule, value);
-    out.why.found = (held ? "" : "not comparable: ") + printable(value, most_shown);
-    if (held) out.result = *held ? outcome::passed : outcome::failed;
-    return out;
-}
 
 // Two reasons of one rule, whatever was found.
 bool same_rule(reason const& a, reason const& b) {
     return a.policy == b.policy && a.rule == b.rule && a.uri == b.uri && a.wanted == b.wanted;
 }
 
-// The reason for which this rule failed last, if the device is failing still.
-reason const* failed_before(std::optional<verdict> const& before, reason const& rule) {
-    if (!before || (before->now != state::noncompliant && before->now != state::in_grace_period)) return nullptr;
-    auto const found = std::find_if(
-        before->reasons.begin(), before->reasons.end(), [&](reason const& r) { return same_rule(r, rule); });
-    return found == before->reasons.end() ? nullptr : &*found;
+// A deadline that does not overflow, however long the patience.
+time_point after(time_point t, std::chrono::seconds d) { return t > never - d ? never : t + d; }
+
+std::string action_id(std::string const& policy, config::compliance_action const& a) {
+    return fmt::format("{}/{}/{}", policy, config::action_name(a.what), a.after.count());
 }
 
-// A deadline that does not overflow, however long the policy's patience.
-time_point after(time_point t, std::chrono::seconds d) { return t > never - d ? never : t + d; }
+// The judgement of one device, as it comes to be.
+class judgement {
+public:
+    judgement(rulebook const& rules, subject const& device, facts const& known, terms const& how,
+        std::optional<verdict> const& before, time_point now)
+        : rules_(rules), device_(device), known_(known), how_(how), before_(before), now_(now) {}
+
+    verdict reached() && {
+        judge_rules();
+        judge_patience();
+        judge_silence();
+        judge_absence();
+        out_.since = before_ && before_->now == out_.now ? earlier(before_->since) : now_;
+        return std::move(out_);
+    }
+
+private:
+    // What was noted by a clock that has been set back since began now at the latest.
+    time_point earlier(time_point noted) const { return std::min(noted, now_); }
+
+    // This rule's reason of last time.
+    reason const* last_of(reason const& rule) const {
+        if (!before_) return nullptr;
+        auto const found = std::find_if(
+            before_->reasons.begin(), before_->reasons.end(), [&](reason const& r) { return same_rule(r, rule); });
+        return found == before_->reasons.end() ? nullptr : &*found;
+    }
+
+    bool failed_before(reason const* last) const {
+        return last && last->result == outcome::failed && before_->failing.contains(last->policy);
+    }
+
+    void judge_rules() {
+        auto const& chapters = rules_.chapters();
+        std::vector<policy::fit> fits;
+        for (auto const& c : chapters) fits.push_back(policy::device_fit(c.policy, device_.traits));
+        std::set<std::pair<std::size_t, std::size_t>> in_conflict;
+        for (auto const& c : rules_.contradictions())
+            if (fits[c.chapter] == policy::fit::yes && fits[c.other_chapter] == policy::fit::yes) {
+                in_conflict.emplace(c.chapter, c.rule);
+                in_conflict.emplace(c.other_chapter, c.other_rule);
+            }
+        for (std::size_t i = 0; i < chapters.size(); ++i) {
+            if (fits[i] == policy::fit::no) continue;
+            has_policy_ = true;
+            for (std::size_t k = 0; k < chapters[i].rules.size(); ++k)
+                judge_rule(chapters[i], chapters[i].rules[k], fits[i], in_conflict.contains({i, k}));
+        }
+    }
+
+    void judge_rule(rulebook::chapter const& of, rule const& r, policy::fit fit, bool conflict) {
+        auto const found = r.judge(known_);
+        reason why{of.policy.name, r.name, r.uri, r.wanted, found.found, found.result, now_, {}};
+        auto const* const last = last_of(why);
+        if (conflict) {
+            why.result = outcome::conflict;
+        } else if (found.result == outcome::passed || found.result == outcome::not_applicable) {
+            return;
+        } else if (found.result != outcome::failed || fit == policy::fit::undecided) {
+            // Whether a policy counts that nobody can say fits is not known either.
+            if (failed_before(last)) {
+                why.found = last->found;
+                why.result = outcome::failed;
+            } else {
+                if (found.result == outcome::failed) why.result = outcome::unknown;
+                unanswered_ = unanswered_ || (found.asked && fit == policy::fit::yes);
+            }
+        }
+        if (last && last->result == why.result) why.since = earlier(last->since);
+        if (why.result == outcome::failed) {
+            auto const began = before_ ? before_->failing.find(of.policy.name) : verdict{}.failing.end();
+            auto const since = before_ && began != before_->failing.end() ? earlier(began->second) : now_;
+            out_.failing[of.policy.name] = since;
+            why.grace_until = after(since, of.policy.grace_period);
+            for (auto const& a : of.policy.actions) note_action(of.policy.name, a, after(since, a.after));
+            failed_.push_back(std::move(why));
+        } else {
+            (why.result == outcome::conflict ? conflicts_ : unclear_).push_back(std::move(why));
+        }
+    }
+
+    void note_action(std::string const& policy, config::compliance_action const& a, time_point due) {
+        auto id = action_id(policy, a);
+        if (now_ >= due || (before_ && before_->acted.contains(id)))
+            out_.acted.insert(std::move(id));
+        else
+            soonest(due);
+    }
+
+    // What failed, what is in conflict, and what is not known, each with its weight.
+    void judge_patience() {
+        std::optional<time_point> deadline;
+        for (auto const& f : failed_) deadline = std::min(deadline.value_or(*f.grace_until), *f.grace_until);
+        bool const errors =
+            std::any_of(unclear_.begin(), unclear_.end(), [](reason const& r) { return r.result == outcome::error; });
+        auto const stands = [&](state s) { return before_ && before_->now == s; };
+        out_.reasons = failed_;
+        if (deadline && now_ >= *deadline) {
+            out_.now = state::noncompliant;
+        } else if (!conflicts_.empty()) {
+            out_.now = state::conflict;
+            out_.reasons.insert(out_.reasons.end(), conflicts_.begin(), conflicts_.end());
+        } else if (deadline) {
+            bool const in_grace = !errors || stands(state::in_grace_period) || stands(state::compliant);
+            out_.now = in_grace ? state::in_grace_period : state::error;
+            if (!in_grace) out_.reasons.insert(out_.reasons.end(), unclear_.begin(), unclear_.end());
+        } else if (unclear_.empty() || stands(state::compliant)) {
+            out_.now = state::compliant;
+        } else {
+            out_.now = errors ? state::error : state::unknown;
+            out_.reasons = unclear_;
+        }
+        if (out_.now == state::in_grace_period) out_.grace_until = deadline;
+        if (deadline && now_ < *deadline) soonest(*deadline);
+        if (!has_policy_ && !how_.compliant_without_policy) fail("no_policy", "a policy with rules", "none");
+    }
+
+    void judge_silence() {
+        if (!unanswered_) return;
+        out_.unclear_since = before_ && before_->unclear_since ? earlier(*before_->unclear_since) : now_;
+        auto const deadline = after(*out_.unclear_since, how_.keep_last);
+        if (now_ < deadline) return soonest(deadline);
+        out_.now = state::noncompliant;
+        out_.grace_until.reset();
+        out_.reasons = failed_;
+        out_.reasons.insert(out_.reasons.end(), unclear_.begin(), unclear_.end());
+    }
+
+    void judge_absence() {
+        auto const stale_at = after(device_.last_seen.value_or(device_.enrolled), how_.stale_after);
+        if (now_ < stale_at) return soonest(stale_at);
+        if (out_.now == state::unknown || out_.now == state::error) out_.reasons.clear();
+        fail("last_seen", "within " + format_duration(how_.stale_after),
+            device_.last_seen ? rfc3339(*device_.last_seen) : "never seen");
+    }
+
+    // The device as such is not compliant, without grace.
+    void fail(std::string rule, std::string wanted, std::string found) {
+        out_.now = state::noncompliant;
+        out_.grace_until.reset();
+        reason why{"", std::move(rule), "", std::move(wanted), std::move(found), outcome::failed, now_, {}};
+        if (auto const* const last = last_of(why)) why.since = earlier(last->since);
+        out_.reasons.push_back(std::move(why));
+    }
+
+    void soonest(time_point t) { out_.next_check = std::min(out_.next_check.value_or(t), t); }
+
+    rulebook const& rules_;
+    subject const& device_;
+    facts const& known_;
+    terms const& how_;
+    std::optional<verdict> const& before_;
+    time_point now_;
+    verdict out_;
+    std::vector<reason> failed_, unclear_, conflicts_;
+    bool unanswered_ = false;  // some rule was asked, and what came does not suffice
+    bool has_policy_ = false;
+};
 
 }  // namespace
 
-std::vector<std::string> needed_facts(
-    std::vector<config::policy_file> const& policies, policy::device_traits const& device) {
-    std::set<std::string> uris;
+rulebook::rulebook(std::vector<config::policy_file> const& policies) {
+    std::map<std::string, std::vector<std::pair<std::size_t, std::size_t>>> by_node;
     for (auto const& p : policies) {
-        if (policy::device_fit(p, device) == policy::fit::no) continue;
-        for (auto const& rule : p.rules) {
-            auto const* const by_uri = std::get_if<config::uri_rule>(&rule.what);
-            uris.insert(policy::canonical_uri(by_uri ? std::string_view(by_uri->uri) : os_version_uri));
+        if (p.rules.empty()) continue;
+        chapter c{{.name = p.name,
+                      .file = p.file,
+                      .target = p.target,
+                      .settings = {},
+                      .apps = {},
+                      .grace_period = p.grace_period,
+                      .rules = {},
+                      .actions = p.actions},
+            {}};
+        for (auto const& written : p.rules) {
+            c.rules.emplace_back(written);
+            by_node[c.rules.back().nodes.front()].emplace_back(chapters_.size(), c.rules.size() - 1);
         }
+        chapters_.push_back(std::move(c));
     }
-    return {uris.begin(), uris.end()};
+    for (auto const& [_, all] : by_node)
+        for (std::size_t i = 0; i < all.size(); ++i)
+            for (std::size_t k = 0; k < i; ++k)
+                if (chapters_[all[k].first].rules[all[k].second].contradicts(
+                        chapters_[all[i].first].rules[all[i].second]))
+                    contradictions_.push_back({all[k].first, all[k].second, all[i].first, all[i].second});
+}
+
+std::vector<std::string> rulebook::needed_facts(policy::device_traits const& device) const {
+    std::set<std::string> all;
+    for (auto const& c : chapters_)
+        if (policy::device_fit(c.policy, device) != policy::fit::no)
+            for (auto const& r : c.rules) all.insert(r.nodes.begin(), r.nodes.end());
+    return {all.begin(), all.end()};
 }
 
 std::string_view name(state s) {
@@ -192,55 +235,33 @@ std::optional<state> parse_state(std::string_view text) {
     return std::nullopt;
 }
 
-verdict evaluate(std::vector<config::policy_file> const& policies, subject const& device, facts const& known,
-    terms const& how, std::optional<verdict> const& before, time_point now) {
-    verdict out;
-    std::vector<reason> unknown;
-    std::optional<std::chrono::seconds> least_grace;  // of the policies with a failed rule
-    for (auto const& p : policies) {
-        auto const fit = policy::device_fit(p, device.traits);
-        if (fit == policy::fit::no) continue;
-        for (auto const& rule : p.rules) {
-            auto found = std::visit([&](auto const& r) { return judge(r, known); }, rule.what);
-            found.why.policy = p.name;
-            if (found.result == outcome::passed) continue;
-            // Whether a policy counts that nobody can say fits is not known either.
-            if (found.result == outcome::unknown || fit == policy::fit::undecided) {
-                auto const* const earlier = failed_before(before, found.why);
-                if (!earlier) {
-                    unknown.push_back(std::move(found.why));
-                    continue;
-                }
-                found.why = *earlier;
-            }
-            out.reasons.push_back(std::move(found.why));
-            least_grace = std::min(least_grace.value_or(p.grace_period), p.grace_period);
+verdict evaluate(rulebook const& rules, subject const& device, facts const& known, terms const& how,
+    std::optional<verdict> const& before, time_point now) {
+    return judgement(rules, device, known, how, before, now).reached();
+}
+
+std::vector<reason> judge_all(rulebook const& rules, policy::device_traits const& device, facts const& known) {
+    std::vector<reason> all;
+    for (auto const& c : rules.chapters()) {
+        if (policy::device_fit(c.policy, device) == policy::fit::no) continue;
+        for (auto const& r : c.rules) {
+            auto found = r.judge(known);
+            all.push_back({c.policy.name, r.name, r.uri, r.wanted, std::move(found.found), found.result, {}, {}});
         }
     }
+    return all;
+}
 
-    out.now = state::compliant;
-    if (least_grace) {
-        out.failing_since = before && before->failing_since ? before->failing_since : now;
-        auto const deadline = after(*out.failing_since, *least_grace);
-        out.now = now < deadline ? state::in_grace_period : state::noncompliant;
-        if (now < deadline) out.grace_until = deadline;
-    } else if (!unknown.empty() && !(before && before->now == state::compliant)) {
-        out.now = state::unknown;
-        out.reasons = std::move(unknown);
-    }
-
-    auto const stale_at = after(device.last_seen.value_or(device.enrolled), how.stale_after);
-    if (now >= stale_at) {
-        if (out.now == state::unknown) out.reasons.clear();
-        out.now = state::noncompliant;
-        out.grace_until.reset();
-        out.reasons.push_back({"", "last_seen", "", "within " + format_duration(how.stale_after),
-            device.last_seen ? rfc3339(*device.last_seen) : "never seen"});
-    } else {
-        out.next_check = out.grace_until ? std::min(*out.grace_until, stale_at) : stale_at;
-    }
-    out.since = before && before->now == out.now ? before->since : now;
-    return out;
+std::optional<action> parse_action(std::string_view id) {
+    // A policy's name may hold slashes.
+    auto const delay = id.rfind('/');
+    if (delay == id.npos || delay == 0) return std::nullopt;
+    auto const word = id.rfind('/', delay - 1);
+    if (word == id.npos) return std::nullopt;
+    auto const what = id.substr(word + 1, delay - word - 1);
+    for (auto const a : {config::action_kind::notify, config::action_kind::lock})
+        if (config::action_name(a) == what) return action{std::string(id.substr(0, word)), a};
+    return std::nullopt;
 }
 
 std::optional<bool> reported_as(state s) {

@@ -2,9 +2,12 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "compliance/rules.hpp"
 #include "config/policy_file.hpp"
 #include "core/time.hpp"
 #include "policy/policy.hpp"
@@ -14,39 +17,57 @@ namespace mdmd::compliance {
 // "Until something changes": 9999-12-31T23:59:59Z, which every calendar and store can say.
 inline constexpr time_point never{std::chrono::seconds(253'402'300'799)};
 
-// What a device last answered for one node.
-struct fact {
-    int status = 0;                    // the SyncML status of the Get
-    std::optional<std::string> value;  // with status 200
-    time_point at;
+// The rules of all policies, made ready once.
+class rulebook {
+public:
+    explicit rulebook(std::vector<config::policy_file> const&);
+
+    struct chapter {
+        config::policy_file policy;  // without its settings, apps and rules
+        std::vector<rule> rules;     // not empty
+    };
+    std::vector<chapter> const& chapters() const { return chapters_; }
+
+    // Two rules of which no device that both are for can keep both.
+    struct contradiction {
+        std::size_t chapter, rule, other_chapter, other_rule;
+    };
+    std::vector<contradiction> const& contradictions() const { return contradictions_; }
+
+    // The nodes that the rules need for this device, canonical, each once.
+    std::vector<std::string> needed_facts(policy::device_traits const&) const;
+
+private:
+    std::vector<chapter> chapters_;
+    std::vector<contradiction> contradictions_;
 };
-using facts = std::map<std::string, fact>;  // by canonical URI
-
-inline constexpr std::string_view os_version_uri = "./DevDetail/SwV";
-
-// The nodes that the rules of these policies need for this device, canonical, each once.
-std::vector<std::string> needed_facts(std::vector<config::policy_file> const&, policy::device_traits const&);
 
 enum class state { unknown, compliant, noncompliant, conflict, error, in_grace_period };
 std::string_view name(state);  // as Graph has it: "inGracePeriod"
 std::optional<state> parse_state(std::string_view);
 
+// One thing that keeps a device from being compliant, or from being known to be.
 struct reason {
-    std::string policy;
-    std::string rule;    // "min_os_version", "uri", "last_seen"
-    std::string uri;     // empty for last_seen
-    std::string wanted;  // "ge 10.0.19045.3803"
-    std::string found;   // the value, "unknown (404)", "never asked"
+    std::string policy;                       // empty for last_seen and no_policy
+    std::string rule;                         // "encryption", "uri", "last_seen", "no_policy"
+    std::string uri;                          // empty for last_seen and no_policy
+    std::string wanted;                       // "ge 10.0.19045.3803"
+    std::string found;                        // the value, "unknown (404)", "never asked"
+    outcome result = outcome::failed;         // failed, unknown, error or conflict
+    time_point since{};                       // when it began
+    std::optional<time_point> grace_until{};  // of a failure: when its policy's patience ends, or has ended
     bool operator==(reason const&) const = default;
 };
 
 struct verdict {
     state now = state::unknown;
-    time_point since;                         // when `now` began
-    std::optional<time_point> grace_until;    // while in_grace_period
-    std::optional<time_point> failing_since;  // when the first rule failed, while any does
-    std::vector<reason> reasons;              // why it is not compliant; for unknown: what is missing
-    std::optional<time_point> next_check;     // when the verdict changes by time alone (grace ends, goes stale)
+    time_point since;                           // when `now` began
+    std::optional<time_point> grace_until;      // while in_grace_period
+    std::map<std::string, time_point> failing;  // policy -> since when some rule of it has failed, without a break
+    std::optional<time_point> unclear_since;    // since when the device's answers do not suffice, without a break
+    std::set<std::string> acted;                // actions that this failure has led to: "policy/lock/86400"
+    std::vector<reason> reasons;                // why it is not compliant; for unknown: what is missing
+    std::optional<time_point> next_check;       // when the verdict changes by time alone
     bool operator==(verdict const&) const = default;
 };
 
@@ -56,23 +77,37 @@ struct subject {
     std::optional<time_point> last_seen;
 };
 struct terms {
-    std::chrono::seconds stale_after;
+    std::chrono::seconds stale_after = std::chrono::days(30);
+    std::chrono::seconds keep_last = std::chrono::days(7);
+    bool compliant_without_policy = true;
 };
 
-// Rules. Values are compared trimmed: two whole numbers by number, two versions of two to four parts by version, two of
-// true, false, 1, 0 by truth (eq, ne, in), anything else as text. Order (lt, le, gt, ge) between what is neither is not
-// known. `matches` finds a POSIX extended expression anywhere. `exists` is known from 200 and 404.
+// A rule that was never asked, or not answered so that it can be judged, is *unknown* (or an *error*), never failed.
+// One that failed and is now unknown counts as failed still, so that nobody passes by silence. With no failed rule and
+// some unknown a compliant device stays compliant, any other is unknown (or error). When a device's answers have not
+// sufficed for `keep_last` it is noncompliant without grace; rules that it was never asked do not count for that.
 //
-// A fact that was never asked or did not come with 200 and a value makes its rule *unknown*, never failed. A rule that
-// failed and is now unknown counts as failed still, so that nobody passes by silence. With no failed rule and some
-// unknown the device is unknown, unless it was compliant, which it stays.
+// Each policy's grace counts from the first failure of any of its rules, and anew once all have passed. A device is
+// in_grace_period until the first such period ends. Rules of which no answer can satisfy both (rulebook) are in
+// conflict, and not judged. Not seen for stale_after (counted from enrollment where never seen): noncompliant, no
+// grace. The device's state is the worst of noncompliant > conflict > error > in_grace_period > unknown > compliant,
+// but an error does not end a grace period that stands. No policy with rules: as `compliant_without_policy` says.
 //
-// A failed rule counts from failing_since, which the end of all failures clears; within its policy's grace period the
-// device is in_grace_period. Not seen for stale_after (counted from enrollment where never seen): noncompliant, no
-// grace. No rules at all: compliant. Several policies: the worst of them, noncompliant > in_grace_period > unknown >
-// compliant.
-verdict evaluate(std::vector<config::policy_file> const&, subject const&, facts const&, terms const&,
-    std::optional<verdict> const& before, time_point now);
+// `acted` of the result holds the actions that are due by now, those of `before` included. A clock that was set back
+// prolongs no grace. Source: windows10CompliancePolicy and complianceState of Microsoft Graph.
+verdict evaluate(
+    rulebook const&, subject const&, facts const&, terms const&, std::optional<verdict> const& before, time_point now);
+
+// All rules that are for this device, with what they come to: {policy, rule, …, result, since}. `since` is the
+// verdict's where that has it.
+std::vector<reason> judge_all(rulebook const&, policy::device_traits const&, facts const&);
+
+// What an entry of `acted` says.
+struct action {
+    std::string policy;
+    config::action_kind what;
+};
+std::optional<action> parse_action(std::string_view);
 
 // What Entra is told: compliant and in_grace_period report true, noncompliant false; unknown, conflict and error
 // have nothing to tell.

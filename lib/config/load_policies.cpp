@@ -9,7 +9,7 @@
 namespace mdmd::config {
 namespace {
 
-constexpr std::chrono::seconds most_grace = std::chrono::days(365);
+constexpr std::chrono::seconds longest_delay = std::chrono::days(365);
 constexpr std::size_t most_name = 100;  // bytes
 
 policy_file read_policy(yaml::node const& root, findings& out) {
@@ -31,12 +31,12 @@ policy_file read_policy(yaml::node const& root, findings& out) {
     if (compliance.present() && for_users)
         out.report(compliance.at(), "compliance",
             "expected no compliance rules in a policy with the scope user: they are for devices");
-    compliance.assign(into.grace_period, "grace_period", "a duration from 0s to 365d such as 24h",
-        [](std::string const& text) -> std::optional<std::chrono::seconds> {
-            auto const d = parse_duration(text);
-            return d && *d <= most_grace ? d : std::nullopt;
-        });
+    compliance.assign(into.grace_period, "grace_period", a_delay, parse_delay);
     read_items(compliance, "rules", [&](section item, int line) { read_rule(std::move(item), line, into); });
+    auto const actions = compliance.get("actions");
+    read_items(compliance, "actions", [&](section item, int) { read_action(std::move(item), into); });
+    if (actions && into.rules.empty() && !compliance.get("rules").broken)
+        out.warn(actions.at, actions.key, "nothing of this is ever done, since the policy has no rules");
     compliance.done();
     s.done();
     if (into.settings.empty() && into.apps.empty() && into.rules.empty())
@@ -51,6 +51,11 @@ bool looks_like_policy(std::filesystem::path const& file) {
 }
 
 }  // namespace
+
+std::optional<std::chrono::seconds> parse_delay(std::string const& text) {
+    auto const d = parse_duration(text);
+    return d && *d <= longest_delay ? d : std::nullopt;
+}
 
 loaded<policy_file> parse_policy(std::string const& text, std::filesystem::path const& name) {
     loaded<policy_file> out;

@@ -155,6 +155,9 @@ void read_compliance(section s, settings& into) {
     read_duration(s, into.compliance.interval, "interval");
     read_duration(s, into.compliance.refresh, "refresh");
     read_duration(s, into.compliance.stale_after, "stale_after");
+    read_duration(s, into.compliance.keep_last, "keep_last");
+    if (auto const word = s.read("without_policy", "compliant or noncompliant", one_of({"compliant", "noncompliant"})))
+        into.compliance.compliant_without_policy = *word == 0;
     s.done();
 }
 

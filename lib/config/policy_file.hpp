@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/position.hpp"
+#include "config/rule_kinds.hpp"
 #include "core/os_version.hpp"
 
 namespace mdmd::config {
@@ -54,23 +55,43 @@ struct app {
     int line = 0;
 };
 
-enum class comparison { eq, ne, lt, le, gt, ge, in, matches, exists };
-
-struct min_os_version_rule {
-    os_version version;
-    std::string text;  // as written
+// A rule with a short name (config/rule_kinds.hpp) and what it takes.
+struct named_rule {
+    rule_id id = rule_id::min_os_version;
+    std::string text;  // as written: "required", "10.0.19045.3803", "8"; of os_builds "A to B, C to D"
+    os_version
+        version{};  // of version and tpm; zero for tpm: required. Of max_os_version the last that the text begins
+    std::int64_t number = 0;
+    struct range {
+        os_version lowest, highest;  // both inclusive
+    };
+    std::vector<range> ranges;
 };
+
+enum class comparison { eq, ne, lt, le, gt, ge, in, matches, exists };
+// What the values are; `automatic`: by what they look like.
+enum class value_type { automatic, boolean, integer, number, text, date_time, version };
+
 struct uri_rule {
     std::string uri;
     comparison op = comparison::eq;
     std::vector<std::string> values;  // one; several with `in`; "true" or "false" with `exists`
+    value_type type = value_type::automatic;
 };
 struct compliance_rule {
-    std::variant<min_os_version_rule, uri_rule> what;
+    std::variant<named_rule, uri_rule> what;
     int line = 0;
     std::string key;  // "compliance.rules[0]"
     position uri_at;
 };
+
+// What is done about a device that fails a rule of the policy, so long after the first failure.
+enum class action_kind { notify, lock };
+struct compliance_action {
+    action_kind what = action_kind::notify;
+    std::chrono::seconds after{0};
+};
+inline constexpr std::string_view action_name(action_kind a) { return a == action_kind::notify ? "notify" : "lock"; }
 
 struct policy_file {
     std::string name;
@@ -80,6 +101,7 @@ struct policy_file {
     std::vector<app> apps;
     std::chrono::seconds grace_period{0};
     std::vector<compliance_rule> rules;
+    std::vector<compliance_action> actions;
 };
 
 }  // namespace mdmd::config

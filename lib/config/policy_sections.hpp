@@ -36,5 +36,9 @@ policy_target read_target(section);
 void read_setting(section, int line, policy_file& into, std::map<std::string, int>& seen);
 void read_app(section, int line, policy_file& into, std::map<std::string, int>& products);
 void read_rule(section, int line, policy_file& into);
+void read_action(section, policy_file& into);
+
+inline constexpr std::string_view a_delay = "a duration from 0s to 365d such as 24h";
+std::optional<std::chrono::seconds> parse_delay(std::string const&);
 
 }  // namespace mdmd::config

@@ -133,11 +133,27 @@ field section::get(std::string_view name) {
     return {&found->value, std::move(key), found->value.at, false};
 }
 
+yaml::place section::key_at(std::string_view name) const {
+    auto const* const found = find(name);
+    return found ? found->key.at : at_;
+}
+
+bool section::is_other(yaml::node const& key) const {
+    return key.what == yaml::node::kind::scalar && std::find(asked_.begin(), asked_.end(), key.text) == asked_.end();
+}
+
+std::vector<std::string> section::others() const {
+    std::vector<std::string> all;
+    if (value_)
+        for (auto const& [key, _] : value_->entries)
+            if (is_other(key)) all.push_back(key.text);
+    return all;
+}
+
 void section::done() {
     if (!value_) return;
     for (auto const& [key, _] : value_->entries) {
-        if (key.what != yaml::node::kind::scalar || std::find(asked_.begin(), asked_.end(), key.text) != asked_.end())
-            continue;
+        if (!is_other(key)) continue;
         auto const meant = nearest(key.text, asked_);
         out_.get().report(key.at, path_of(key.text),
             fmt::format("expected a known key, got '{}'{}", printable(key.text, most_shown),

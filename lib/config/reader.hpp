@@ -58,7 +58,8 @@ public:
 
     section child(std::string_view name);
     field get(std::string_view name);
-    void done();  // reports keys that nobody asked for; call last
+    std::vector<std::string> others() const;  // keys that nobody asked for yet
+    void done();                              // reports those; call last
 
     // The value of `name` as `parse` makes of its text an optional<T>; nullopt where it is absent or was reported.
     template <class Parse>
@@ -110,11 +111,13 @@ public:
     void report(field const& f, std::string text) { out_.get().report(f.at, f.key, std::move(text)); }
     findings& out() { return out_; }
     yaml::place at() const { return at_; }
+    yaml::place key_at(std::string_view name) const;  // at() where there is no such key
     bool present() const { return value_ != nullptr; }
 
 private:
     std::string path_of(std::string_view name) const;
     yaml::entry const* find(std::string_view name) const;
+    bool is_other(yaml::node const& key) const;
 
     yaml::node const* value_;
     yaml::place at_;

@@ -187,6 +187,8 @@ struct settings {
         seconds interval{std::chrono::minutes(15)};
         seconds refresh{std::chrono::hours(24)};
         seconds stale_after{std::chrono::days(30)};
+        seconds keep_last{std::chrono::days(7)};
+        bool compliant_without_policy = true;
     } compliance;
 
     // Before an end, the longest first, each once.

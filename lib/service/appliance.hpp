@@ -8,6 +8,7 @@
 #include "service/consent.hpp"
 #include "service/context.hpp"
 #include "service/credentials.hpp"
+#include "service/delivery.hpp"
 #include "service/enrollment.hpp"
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
@@ -53,6 +54,7 @@ struct appliance {
     service::packages packages{ctx};
     expiries ends{ctx, token};
     reminders remind{ctx, ends};
+    service::notices notices{ctx};
 
     // Called by the timer: what sessions leave to be done behind them.
     void tend_sessions();

@@ -21,6 +21,11 @@ std::string form_key_of(store::database& db) {
 
 }  // namespace
 
+std::shared_ptr<configuration const> ready(configuration c) {
+    c.rules = std::make_shared<compliance::rulebook const>(c.policies);
+    return std::make_shared<configuration const>(std::move(c));
+}
+
 context::context(store::database& store, clock const& c, std::shared_ptr<configuration const> conf, http::transport out)
     : db(store),
       time(c),

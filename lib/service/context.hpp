@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compliance/compliance.hpp"
 #include "config/policy_file.hpp"
 #include "config/settings.hpp"
 #include "core/http_message.hpp"
@@ -20,8 +21,11 @@ namespace mdmd::service {
 struct configuration {
     config::settings settings;
     std::vector<config::policy_file> policies;
-    terms::library texts{};  // of settings.terms.files
+    terms::library texts{};                                  // of settings.terms.files
+    std::shared_ptr<compliance::rulebook const> rules = {};  // of the policies
 };
+// With what is made of it.
+std::shared_ptr<configuration const> ready(configuration);
 
 class context {
 public:

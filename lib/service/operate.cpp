@@ -182,6 +182,40 @@ std::vector<compliance_view> compliance_states(appliance& a) {
     });
 }
 
+result<compliance_details> compliance_of(appliance& a, std::string_view id_or_name) {
+    auto device = find(a, id_or_name);
+    if (!device) return device.error();
+    auto const config = a.ctx.config();
+    return a.ctx.db.read([&](store::connection& db) {
+        auto const verdict = store::find_verdict(db, device->id);
+        auto const facts = facts_of(store::list_facts(db, device->id));
+        auto const who = subject_of(db, *config, *device, facts);
+        compliance_details all{.view = {.device = *device,
+                                   .verdict = verdict ? std::optional(to_verdict(*verdict)) : std::nullopt,
+                                   .report = store::find_report(db, device->id)},
+            .last_seen = who.last_seen,
+            .rules = compliance::judge_all(*config->rules, who.traits, facts)};
+        if (all.view.verdict)
+            for (auto& r : all.rules)
+                for (auto const& known : all.view.verdict->reasons)
+                    if (known.policy == r.policy && known.rule == r.rule && known.uri == r.uri &&
+                        known.wanted == r.wanted)
+                        r = known;
+        return all;
+    });
+}
+
+result<std::vector<compliance_event>> compliance_history(appliance& a, std::string_view id_or_name) {
+    auto const device = find(a, id_or_name);
+    if (!device) return device.error();
+    return a.ctx.db.read([&](store::connection& db) {
+        std::vector<compliance_event> all;
+        for (auto const& v : store::list_past_verdicts(db, device->id))
+            all.push_back({.at = v.at, .what = "state", .state = v.state, .reasons = reasons_from(v.reasons)});
+        return all;
+    });
+}
+
 std::vector<store::consent> consents(appliance& a, std::string_view user) {
     return a.ctx.db.read([&](store::connection& db) { return store::list_consents(db, lower(user)); });
 }

@@ -129,7 +129,25 @@ struct compliance_view {
     std::optional<compliance::verdict> verdict;
     std::optional<store::report> report;
 };
+// Of all enrolled devices.
 std::vector<compliance_view> compliance_states(appliance&);
+
+struct compliance_details {
+    compliance_view view;
+    std::optional<time_point> last_seen;
+    std::vector<compliance::reason> rules;  // all that are for this device, kept ones too
+};
+[[nodiscard]] result<compliance_details> compliance_of(appliance&, std::string_view id_or_name);
+
+// Something that became of a device's compliance.
+struct compliance_event {
+    time_point at;
+    std::string what;   // "state"
+    std::string state;  // Graph's complianceState
+    std::vector<compliance::reason> reasons;
+};
+// Oldest first. Errors: as find().
+[[nodiscard]] result<std::vector<compliance_event>> compliance_history(appliance&, std::string_view id_or_name);
 
 // Newest first; of the user of this UPN or object ID, or of all.
 std::vector<store::consent> consents(appliance&, std::string_view user);

@@ -3,15 +3,12 @@
 #include <boost/json.hpp>
 
 #include "core/log.hpp"
-#include "core/random.hpp"
-#include "service/hook.hpp"
+#include "service/delivery.hpp"
 
 namespace mdmd::service {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr auto delivery_limit = 30s;  // for the program or the web hook
 
 struct text {
     char const* what;
@@ -83,15 +80,14 @@ std::vector<store::reminder> reminders::list() const {
 }
 
 void reminders::tell(expiry const& e, std::chrono::seconds threshold, time_point now) {
-    auto const config = context_.config();
-    auto const& notify = config->settings.notify;
+    auto const owed = owed_to_all(context_.config()->settings, now);
     context_.db.write([&](store::connection& db) {
         store::put_reminder(db, {.what = e.what,
                                     .ends = *e.ends,
                                     .threshold_s = threshold.count(),
                                     .at = now,
-                                    .command_due = !notify.command.empty(),
-                                    .webhook_due = !notify.webhook.empty(),
+                                    .command_due = owed.to_command,
+                                    .webhook_due = owed.to_webhook,
                                     .attempts = 0,
                                     .next_try = now,
                                     .error = ""});
@@ -103,40 +99,17 @@ void reminders::tell(expiry const& e, std::chrono::seconds threshold, time_point
 }
 
 void reminders::deliver(store::reminder const& told) {
-    auto const config = context_.config();
-    auto const& notify = config->settings.notify;
     auto const body = as_json(notice_of(told.what, told.ends, context_.time.now()));
+    auto const left = service::deliver(context_, body,
+        {told.command_due, told.webhook_due, told.attempts, told.next_try, told.error}, stop_.get_token());
+    if (!left.error.empty())
+        log::warning("a reminder could not be delivered", {{"what", told.what}, {"reason", left.error}});
     auto r = told;
-    r.error.clear();
-    if (notify.command.empty()) r.command_due = false;
-    if (notify.webhook.empty()) r.webhook_due = false;
-    auto const by = [&](bool& due, auto deliver_it) {
-        if (!due || stop_.stop_requested()) return;
-        auto const done = deliver_it();
-        due = !done;
-        if (!done) r.error = done.error().detail;
-    };
-    by(r.command_due, [&] { return run_hook(notify.command, body, delivery_limit, stop_.get_token()); });
-    by(r.webhook_due, [&]() -> result<void> {
-        auto const answer = context_.call({.method = "POST",
-            .url = notify.webhook,
-            .headers = {{"Content-Type", "application/json"}},
-            .body = body,
-            .timeout = delivery_limit,
-            .direct = true});
-        if (!answer) return answer.error();
-        if (answer->status < 200 || answer->status > 299)
-            return fail(errc::unavailable, fmt::format("notify.webhook answers HTTP {}", answer->status));
-        return {};
-    });
-    if (stop_.stop_requested() && (r.command_due || r.webhook_due)) return;  // tried again after the restart
-    if (r.command_due || r.webhook_due) {
-        backoff retries(10s, 1h);
-        ++r.attempts;
-        for (auto i = std::min<std::int64_t>(r.attempts, 12); i > 0; --i)
-            r.next_try = retries.failed(context_.time.now(), random_fraction(), std::nullopt);
-        log::warning("a reminder could not be delivered", {{"what", r.what}, {"reason", r.error}});
-    }
+    r.command_due = left.to_command;
+    r.webhook_due = left.to_webhook;
+    r.attempts = left.attempts;
+    r.next_try = left.next_try;
+    r.error = left.error;
     context_.db.write([&](store::connection& db) {
         for (auto const& now_told : store::list_reminders(db))  // meanwhile a later threshold may have been told
             if (now_told.what == r.what && now_told.ends == r.ends && now_told.threshold_s == r.threshold_s)

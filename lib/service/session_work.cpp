@@ -247,7 +247,7 @@ void session_work::plan_reads() {
         if (there_.active) drift(user_settings_.now);
     }
     if (!there_.device_scope) return;
-    for (auto const& node : compliance::needed_facts(config_->policies, traits())) ask(node);
+    for (auto const& node : config_->rules->needed_facts(traits())) ask(node);
     if (refreshing_)
         for (auto const node : inventory::nodes()) ask(std::string(node));
     // Who it is in Entra, and where it can be woken, are wanted until they are known.

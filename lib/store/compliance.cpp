@@ -4,19 +4,44 @@ namespace mdmd::store {
 
 void put_verdict(connection& db, verdict const& v) {
     db.execute(
-        "INSERT INTO verdict (device_id, state, since, grace_until, failing_since, reasons, next_check) VALUES ($1, $2, $3, $4, $5, "
-        "$6, $7) ON CONFLICT (device_id) DO UPDATE SET state = $2, since = $3, grace_until = $4, failing_since = $5, reasons = $6, "
-        "next_check = $7",
-        {v.device_id, v.state, v.since, v.grace_until, v.failing_since, v.reasons, v.next_check});
+        "INSERT INTO verdict (device_id, state, since, grace_until, failing, unclear_since, acted, reasons, next_check) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (device_id) DO UPDATE SET state = $2, since = $3, "
+        "grace_until = $4, failing = $5, unclear_since = $6, acted = $7, reasons = $8, next_check = $9",
+        {v.device_id, v.state, v.since, v.grace_until, v.failing, v.unclear_since, v.acted, v.reasons, v.next_check});
 }
 
 std::optional<verdict> find_verdict(connection& db, std::string_view device_id) {
     auto const r = db.query(
-        "SELECT device_id, state, since, grace_until, failing_since, reasons, next_check FROM verdict WHERE device_id = $1",
+        "SELECT device_id, state, since, grace_until, failing, unclear_since, acted, reasons, next_check FROM verdict "
+        "WHERE device_id = $1",
         {device_id});
     if (!r->next()) return std::nullopt;
-    return verdict{
-        r->text(0), r->text(1), r->time(2), r->maybe_time(3), r->maybe_time(4), r->text(5), r->maybe_time(6)};
+    return verdict{.device_id = r->text(0),
+        .state = r->text(1),
+        .since = r->time(2),
+        .grace_until = r->maybe_time(3),
+        .unclear_since = r->maybe_time(5),
+        .failing = r->text(4),
+        .acted = r->text(6),
+        .reasons = r->text(7),
+        .next_check = r->maybe_time(8)};
+}
+
+void add_past_verdict(connection& db, std::string_view device_id, past_verdict const& v, std::int64_t most) {
+    std::int64_t number = 1;
+    if (auto const r = db.query("SELECT max(number) FROM verdict_history WHERE device_id = $1", {device_id}); r->next())
+        number = r->maybe_integer(0).value_or(0) + 1;
+    db.execute("INSERT INTO verdict_history (device_id, number, at, state, reasons) VALUES ($1, $2, $3, $4, $5)",
+        {device_id, number, v.at, v.state, v.reasons});
+    db.execute("DELETE FROM verdict_history WHERE device_id = $1 AND number <= $2", {device_id, number - most});
+}
+
+std::vector<past_verdict> list_past_verdicts(connection& db, std::string_view device_id) {
+    std::vector<past_verdict> all;
+    auto const r =
+        db.query("SELECT at, state, reasons FROM verdict_history WHERE device_id = $1 ORDER BY number", {device_id});
+    while (r->next()) all.push_back({r->time(0), r->text(1), r->text(2)});
+    return all;
 }
 
 std::vector<std::string> devices_to_check(connection& db, time_point now, std::int64_t most) {

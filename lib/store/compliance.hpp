@@ -13,14 +13,23 @@ struct verdict {
     std::string device_id;
     std::string state;  // Graph's complianceState
     time_point since;
-    std::optional<time_point> grace_until, failing_since;
-    std::string reasons;  // JSON
+    std::optional<time_point> grace_until, unclear_since;
+    std::string failing, acted, reasons;  // JSON
     std::optional<time_point> next_check;
 };
 void put_verdict(connection&, verdict const&);
 std::optional<verdict> find_verdict(connection&, std::string_view device_id);
 std::vector<std::string> devices_to_check(connection&, time_point now, std::int64_t most);  // whose next_check came
 std::vector<std::string> enrolled_ids(connection&);                                         // of every enrolled device
+
+// A change of state. The newest `most` of a device are kept.
+struct past_verdict {
+    time_point at;
+    std::string state;
+    std::string reasons;  // JSON
+};
+void add_past_verdict(connection&, std::string_view device_id, past_verdict const&, std::int64_t most);
+std::vector<past_verdict> list_past_verdicts(connection&, std::string_view device_id);  // oldest first
 
 struct report {
     std::string device_id;

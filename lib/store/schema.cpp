@@ -209,11 +209,34 @@ CREATE TABLE verdict (
     state TEXT NOT NULL,
     since BIGINT NOT NULL,
     grace_until BIGINT,
-    failing_since BIGINT,
+    failing TEXT NOT NULL,              -- JSON: policy -> since when
+    unclear_since BIGINT,               -- since when the device's answers do not suffice
+    acted TEXT NOT NULL,                -- JSON: the actions that its failures have led to
     reasons TEXT NOT NULL,              -- JSON
     next_check BIGINT
 );
 CREATE INDEX verdict_due ON verdict (next_check);
+
+CREATE TABLE verdict_history (          -- one row for each change of state
+    device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    number BIGINT NOT NULL,             -- counts up, for each device by itself
+    at BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    reasons TEXT NOT NULL,              -- JSON
+    PRIMARY KEY (device_id, number)
+);
+
+CREATE TABLE notice (                   -- what is still to be told to the administrator's program and web hook
+    id TEXT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    body TEXT NOT NULL,                 -- the JSON object
+    command_due BIGINT NOT NULL,        -- not yet delivered to notify.command
+    webhook_due BIGINT NOT NULL,        -- nor to notify.webhook
+    attempts BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,
+    error TEXT NOT NULL
+);
+CREATE INDEX notice_due ON notice (next_try);
 
 CREATE TABLE report (
     device_id TEXT PRIMARY KEY,         -- outlives the device: its end is reported too
