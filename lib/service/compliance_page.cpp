@@ -26,6 +26,15 @@ terms::device_health::state state_of(compliance::state s) {
     return to::unknown;
 }
 
+// The page has words for the commonest; several rules are one thing to a user.
+std::string page_rule(std::string const& rule) {
+    static std::map<std::string_view, std::string_view> const same{{"bitlocker", "encryption"},
+        {"antispyware", "antivirus"}, {"defender", "antivirus"}, {"defender_version", "antivirus"},
+        {"defender_signatures", "antivirus"}, {"realtime_protection", "antivirus"}};
+    auto const found = same.find(rule);
+    return found == same.end() ? rule : std::string(found->second);
+}
+
 // A reason says "ge 10.0.19045": the user needs the version alone.
 std::string without_operator(std::string_view wanted) {
     return std::string(wanted.starts_with("ge ") ? wanted.substr(3) : wanted);
@@ -45,8 +54,12 @@ std::optional<terms::device_health> health_of(store::connection& db, std::string
     auto const verdict = to_verdict(*stored);
     out.now = state_of(verdict.now);
     out.grace_until = verdict.grace_until;
-    for (auto const& r : verdict.reasons)
-        out.shortfalls.push_back({r.rule, r.policy, without_operator(r.wanted), r.found});
+    for (auto const& r : verdict.reasons) {
+        terms::shortfall one{page_rule(r.rule), r.policy, without_operator(r.wanted), r.found};
+        bool const told = std::any_of(out.shortfalls.begin(), out.shortfalls.end(),
+            [&](terms::shortfall const& s) { return s.rule == one.rule && one.rule != r.rule; });
+        if (!told) out.shortfalls.push_back(std::move(one));
+    }
     return out;
 }
 
