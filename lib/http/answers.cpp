@@ -70,6 +70,7 @@ result<void> answer_reader::put(std::string& input) {
         if (!parser_->is_header_done()) continue;
         if (!parser_->chunked() && parser_->get().count(beast::http::field::transfer_encoding) > 0)
             return fail(errc::unavailable, "answer with an unknown Transfer-Encoding");
+        if (parser_->get().result_int() < 100) return not_http();  // RFC 9110 section 15
         // An interim answer (RFC 9110 section 15.2) precedes the one we want; 101 was not asked for.
         if (auto const status = parser_->get().result_int(); status < 200 && parser_->is_done()) {
             if (status == 101) return fail(errc::unavailable, "answer 101 that nobody asked for");
@@ -81,8 +82,10 @@ result<void> answer_reader::put(std::string& input) {
 
 result<void> answer_reader::put_end() {
     error_code e;
-    parser_->put_eof(e);
-    if (e || !parser_->is_done()) return fail(errc::unavailable, "connection closed before the answer was complete");
+    bool const begun = parser_->got_some();  // Beast takes no end of nothing, which may come after an interim answer
+    if (begun) parser_->put_eof(e);
+    if (!begun || e || !parser_->is_done())
+        return fail(errc::unavailable, "connection closed before the answer was complete");
     return {};
 }
 
