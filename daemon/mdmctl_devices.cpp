@@ -27,6 +27,10 @@ void print_device(json::value const& v) {
     for (auto const* key : {"id", "name", "user", "ownership", "os_version", "state", "compliance", "entra_device_id",
              "enrolled", "last_seen", "inventory_read"})
         fmt::print("{:<16} {}\n", key, show(o, key));
+    if (auto const* claim = o.at("entra_claim").if_object())
+        fmt::print("{:<16} {} (its own word, not confirmed by Entra: {})\n", "entra_claim",
+            show(*claim, "entra_device_id"),
+            claim->at("problem").is_null() ? "not asked yet" : show(*claim, "problem"));
     auto const& report = o.at("report").as_object();
     fmt::print("{:<16} {} (last success {}, error {})\n", "report", show(report, "state"), show(report, "last_success"),
         show(report, "error"));

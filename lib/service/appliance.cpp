@@ -8,6 +8,7 @@ void appliance::tend_sessions() {
     constexpr std::int64_t most_at_once = 500;
     sessions.tick();
     groups.tick();
+    claims.tick();
     auto const now = ctx.time.now();
     auto const due = ctx.db.read([&](store::connection& db) { return store::has_expired_commands(db, now); });
     if (due) ctx.db.write([&](store::connection& db) { store::expire_commands(db, now, most_at_once); });
@@ -28,6 +29,7 @@ void appliance::reload(std::shared_ptr<configuration const> next, http::transpor
     token.reload();
     ends.ask_again();
     push.reload();
+    claims.retry_now();
     report.retry_now();
     ctx.db.write([&](store::connection& db) { store::retry_reports_now(db, ctx.time.now()); });
     report.judge_all();

@@ -9,6 +9,7 @@
 #include "service/context.hpp"
 #include "service/credentials.hpp"
 #include "service/enrollment.hpp"
+#include "service/entra_claims.hpp"
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
 #include "service/management.hpp"
@@ -36,6 +37,7 @@ struct appliance {
     application_token token{ctx};
     user_groups groups{ctx, token};
     service::accounts accounts{ctx, token};
+    service::entra_claims claims{ctx, token};
     service::pins pins{ctx};
     troubleshooting trouble{ctx};
     admission may{ctx, groups, accounts};

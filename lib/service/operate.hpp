@@ -79,8 +79,9 @@ struct device_details {
     std::vector<store::fact> facts;
     std::vector<store::certificate> certificates;
     std::optional<store::report> report;
-    std::vector<store::device_user> users;  // who were seen signed in
-    std::optional<time_point> refreshed;    // when inventory and settings were last read whole
+    std::optional<store::entra_claim> claim;  // its own word which of Entra's devices it is, not confirmed
+    std::vector<store::device_user> users;    // who were seen signed in
+    std::optional<time_point> refreshed;      // when inventory and settings were last read whole
 };
 [[nodiscard]] result<device_details> details(appliance&, std::string_view id_or_name);
 

@@ -7,6 +7,7 @@
 #include "core/log.hpp"
 #include "enroll/provisioning.hpp"
 #include "service/apps.hpp"
+#include "service/entra_claims.hpp"
 #include "service/evaluation.hpp"
 #include "service/first_sync.hpp"
 #include "service/inventory.hpp"
@@ -504,14 +505,10 @@ bool session_work::keep_facts(store::connection& db) {
     auto const name = cut_utf8(value_of(inventory::device_name).value_or(device_.name), name_limit);
     auto const version = cut_utf8(value_of(compliance::os_version_uri).value_or(device_.os_version), name_limit);
     if (name != device_.name || version != device_.os_version) store::set_device_details(db, device_.id, name, version);
-    // A device may name its own Entra ID only where its token did not, and not one that another device has.
-    auto const claimed = lower(value_of(inventory::entra_id).value_or(""));
-    if (device_.entra_device_id.empty() && is_guid(claimed) && store::find_enrolled_entra(db, claimed).empty()) {
-        store::remove_reports_of(db, claimed);
-        store::set_entra_device_id(db, device_.id, claimed);
-        log::warning("the Entra device ID is the device's own word: its token had none",
-            {{"entra_device_id", claimed}, {"user_id", device_.user_id}});
-    }
+    // A device may name its own Entra ID only where its token did not.
+    if (auto const claimed = lower(value_of(inventory::entra_id).value_or(""));
+        device_.entra_device_id.empty() && is_guid(claimed))
+        entra_claims::take(db, device_.id, claimed, now_);
     return true;
 }
 

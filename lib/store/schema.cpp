@@ -102,6 +102,15 @@ CREATE INDEX device_source ON device (mdm_device_id);
 CREATE INDEX device_entra ON device (entra_device_id);
 CREATE INDEX device_name ON device (name);
 
+CREATE TABLE entra_claim (              -- a device's own word which of Entra's it is, until Entra confirms that
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    entra_device_id TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,
+    problem TEXT NOT NULL               -- why it is not confirmed; empty: nobody was asked yet
+);
+CREATE INDEX entra_claim_due ON entra_claim (next_try);
+
 CREATE TABLE device_user (             -- who was seen signed in on a device, by a token of Entra's
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
     user_id TEXT NOT NULL,
