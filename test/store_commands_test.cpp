@@ -139,6 +139,17 @@ TEST_CASE_METHOD(commands_fixture, "of idle sessions in a row the last is kept, 
     CHECK(db.read([](store::connection& c) { return store::list_traces(c, "gone").size(); }) == 0);
 }
 
+TEST_CASE_METHOD(commands_fixture, "a clock that is set back costs no trace that is new", "[store]") {
+    for (int const at : {10, 20, 30, 5, 6})
+        db.write([&](store::connection& c) {
+            store::put_trace(c, {"1", now + std::chrono::seconds(at), std::to_string(at), false, "[]"}, 3);
+        });
+    std::string kept;
+    for (auto const& t : db.read([](store::connection& c) { return store::list_traces(c, "1"); }))
+        kept += t.session_id + " ";
+    CHECK(kept == "30 5 6 ");
+}
+
 TEST_CASE_METHOD(commands_fixture, "users whose groups are not known are looked up first", "[store]") {
     db.write([&](store::connection& c) {
         store::add_device(c, {.id = "2", .user_id = "u2", .enrolled = now});

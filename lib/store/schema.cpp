@@ -143,11 +143,12 @@ CREATE TABLE session (
 
 CREATE TABLE trace (                    -- management sessions, message by message, secrets blanked
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL,           -- order in which they ended, whatever the clock said
     began BIGINT NOT NULL,
     session_id TEXT NOT NULL,           -- the device's
     idle BIGINT NOT NULL,               -- nothing but reads, and nothing failed
     messages TEXT NOT NULL,             -- JSON
-    PRIMARY KEY (device_id, began)
+    PRIMARY KEY (device_id, position)
 );
 
 CREATE TABLE command (
