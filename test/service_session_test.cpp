@@ -131,19 +131,19 @@ TEST_CASE_METHOD(
     reconfigure();
     sync("1");
     CHECK(setting_states().empty());
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("2");
     CHECK(setting_states() == setting_uri("A") + ":applied ");
     tenant->away = true;
     time.advance(48h);
     appliance = start();
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("3");
     CHECK(setting_states() == setting_uri("A") + ":applied ");
     tenant->away = false;
     tenant->groups[user_id] = {};
     time.advance(2min);
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("4");
     CHECK(setting_states().empty());
     CHECK_FALSE(tree.contains(setting_uri("A")));
@@ -222,7 +222,7 @@ TEST_CASE_METHOD(
     p.target.groups = {group};
     tenant->groups[user_id] = {group};
     reconfigure();
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("1");
     REQUIRE(setting_states() == setting_uri("A") + ":pending ");
     CHECK_FALSE(tree.contains(std::string(page) + "ExpectedPolicies"));  // nothing waits for what is not sent

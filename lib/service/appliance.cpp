@@ -7,7 +7,6 @@ namespace mdmd::service {
 void appliance::tend_sessions() {
     constexpr std::int64_t most_at_once = 500;
     sessions.tick();
-    groups.tick();
     auto const now = ctx.time.now();
     auto const due = ctx.db.read([&](store::connection& db) { return store::has_expired_commands(db, now); });
     if (due) ctx.db.write([&](store::connection& db) { store::expire_commands(db, now, most_at_once); });

@@ -54,7 +54,7 @@ struct appliance {
     expiries ends{ctx, token};
     reminders remind{ctx, ends};
 
-    // Called by the timer: what sessions leave to be done behind them.
+    // Called by the timer: what sessions leave to be done behind them. Waits for nobody but the store.
     void tend_sessions();
 
     // A new configuration takes effect: the keys are tried at once, devices are judged by the new policies.
