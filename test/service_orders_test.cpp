@@ -186,6 +186,33 @@ TEST_CASE_METHOD(orders_fixture, "an order that is not begun in its time is canc
     CHECK_FALSE(was_sent("Exec ./Device/Vendor/MSFT/Reboot/RebootNow"));
 }
 
+TEST_CASE_METHOD(orders_fixture, "what became of an order is kept for 90 days, and of the last thousand", "[service]") {
+    auto const kept = [&] { return service::commands(*appliance, "PC1").value().size(); };
+    order("reboot");
+    sync("2");
+    REQUIRE(last().state == "done");
+    time.advance(std::chrono::days(90));
+    appliance->tend_sessions();
+    CHECK(kept() == 1);
+    time.advance(1h);
+    appliance->tend_sessions();
+    CHECK(kept() == 0);
+    auto const device = service::devices(*appliance)[0].device.id;
+    db.write([&](store::connection& c) {
+        for (int i = 0; i < 1250; ++i)
+            store::add_command(
+                c, {.id = std::to_string(i), .device_id = device, .state = "done", .updated = time.now()});
+    });
+    order("reboot");
+    time.advance(1h);
+    for (auto const left : {1151U, 1051U, 1001U, 1001U}) {
+        appliance->tend_sessions();
+        CHECK(kept() == left);
+        time.advance(1s);
+    }
+    CHECK(last().state == "queued");
+}
+
 TEST_CASE_METHOD(orders_fixture, "an order is taken back as long as the device has not got it", "[service]") {
     auto const id = order("reboot");
     CHECK(service::cancel(*appliance, id).value().state == "cancelled");

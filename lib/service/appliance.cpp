@@ -1,15 +1,10 @@
 #include "service/appliance.hpp"
 
-#include "store/commands.hpp"
-
 namespace mdmd::service {
 
 void appliance::tend_sessions() {
-    constexpr std::int64_t most_at_once = 500;
     sessions.tick();
-    auto const now = ctx.time.now();
-    auto const due = ctx.db.read([&](store::connection& db) { return store::has_expired_commands(db, now); });
-    if (due) ctx.db.write([&](store::connection& db) { store::expire_commands(db, now, most_at_once); });
+    orders.tick();
 }
 
 void appliance::reload(std::shared_ptr<configuration const> next, http::transport out) {

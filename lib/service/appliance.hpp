@@ -12,6 +12,7 @@
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
 #include "service/management.hpp"
+#include "service/order_upkeep.hpp"
 #include "service/packages.hpp"
 #include "service/pins.hpp"
 #include "service/push.hpp"
@@ -47,6 +48,7 @@ struct appliance {
     enrollment enroll{ctx, who, may, renew, trouble};
     service::push push{ctx};
     trace sessions{ctx};
+    order_upkeep orders{ctx};
     management manage{ctx, keys, push, sessions};
     service::tally tally{ctx};
     reporter report{ctx, token};

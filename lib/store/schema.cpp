@@ -176,6 +176,7 @@ CREATE TABLE command (
 CREATE UNIQUE INDEX command_order ON command (device_id, position);
 CREATE INDEX command_open ON command (device_id, position) WHERE state IN ('queued', 'sent');
 CREATE INDEX command_expiry ON command (expires) WHERE state = 'queued';
+CREATE INDEX command_finished ON command (device_id, position DESC, updated, id) WHERE state NOT IN ('queued', 'sent');
 
 CREATE TABLE setting (
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
