@@ -185,6 +185,30 @@ TEST_CASE_METHOD(
 }
 
 TEST_CASE_METHOD(
+    session_fixture, "a setting that cannot be removed is left alone until the device is read whole", "[service]") {
+    add_policy().settings = {{setting_uri("A"), "int", "1", 1}};
+    reconfigure();
+    sync("1");
+    config.policies.clear();
+    reconfigure();
+    refuse[setting_uri("A")] = 500;
+    auto const deletes = [&] { return std::count(seen.begin(), seen.end(), "Delete " + setting_uri("A")); };
+    sync("2");
+    CHECK(deletes() == 1);
+    CHECK(setting_states() == setting_uri("A") + ":removal_failed ");
+    seen.clear();
+    sync("3");
+    CHECK(seen.empty());
+    time.advance(24h);
+    sync("4");
+    CHECK(deletes() == 1);
+    refuse.clear();
+    time.advance(24h);
+    sync("5");
+    CHECK(setting_states().empty());
+}
+
+TEST_CASE_METHOD(
     session_fixture, "what drifts and is asked for by a rule is put right in the same session", "[service]") {
     auto& p = add_policy();
     p.settings = {{setting_uri("A"), "int", "1", 1}};

@@ -168,8 +168,6 @@ void session_work::ask(std::string const& node) {
     if (asked_.insert(node).second) todo_.push_back(read_fact(node));
 }
 
-void session_work::write_round(policy::record_map const& records) { add(policy::first_round(records)); }
-
 void session_work::begin(std::optional<store::session> const& last) {
     new_session_ = true;
     // What an earlier session sent and got no answer to is sent again, unless doing it twice could do harm.
@@ -189,8 +187,8 @@ void session_work::begin(std::optional<store::session> const& last) {
     plan_settings();
     apps_ = policy::reconcile(wanted_apps_, std::move(apps_), now_);
     plan_first_sync();
-    if (there_.device_scope) write_round(device_settings_.now);
-    if (there_.active) write_round(user_settings_.now);
+    if (there_.device_scope) add(policy::first_round(device_settings_.now, refreshing_));
+    if (there_.active) add(policy::first_round(user_settings_.now, refreshing_));
     if (there_.device_scope) add(policy::first_round(wanted_apps_, apps_, now_));
     plan_reads();
 }
@@ -465,7 +463,8 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
             auto& records = records_of(*node);
             auto const record = records.find(std::string(*node));
             if (record == records.end()) continue;
-            record->second.state = policy::setting_state::failed;
+            record->second.state = queue[i].what.what == omadm::verb::remove ? policy::setting_state::removal_failed
+                                                                             : policy::setting_state::failed;
             record->second.original_error = why->second;
         }
     }

@@ -72,7 +72,6 @@ private:
     void plan_settings();
     void plan_first_sync();
     void plan_reads();
-    void write_round(policy::record_map const&);
     policy::record_map& records_of(std::string_view node);
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);

@@ -187,7 +187,7 @@ CREATE TABLE setting (
     value TEXT,
     policy TEXT NOT NULL,
     position BIGINT NOT NULL,           -- order of writing
-    state TEXT NOT NULL,                -- pending, applied, failed, removing, not_applicable
+    state TEXT NOT NULL,                -- pending, applied, failed, removing, removal_failed, not_applicable
     status BIGINT NOT NULL,
     original_error TEXT NOT NULL,
     reported TEXT,
