@@ -258,6 +258,30 @@ TEST_CASE_METHOD(
 }
 
 TEST_CASE_METHOD(
+    session_fixture, "what a setup waits for is told until the device has answered it, and then no more", "[service]") {
+    add_policy().settings = {{setting_uri("A"), "int", "1", 1}};
+    reconfigure();
+    auto const told = [&] {
+        return std::count_if(
+            seen.begin(), seen.end(), [](auto const& s) { return s.find("FirstSyncStatus/") != s.npos; });
+    };
+    bool const sent = post(syncml("1", 1, first_body)).body.find("ExpectedPolicies") != std::string::npos;
+    CHECK(sent);
+    appliance = start();
+    auto r = post(syncml("2", 1, first_body));
+    for (int msg = 2; msg < 4; ++msg) r = post(syncml("2", msg, answers(commands_of(r.body), msg - 1)));
+    CHECK(was_sent("Add " + std::string(page) + "ExpectedPolicies=" + setting_uri("A")));
+    CHECK(was_sent("Replace " + std::string(page) + "BlockInStatusPage=6"));
+    seen.clear();
+    sync("3");
+    CHECK(told() == 1);
+    CHECK(was_sent("Replace " + std::string(page) + "ServerHasFinishedProvisioning=true"));
+    seen.clear();
+    sync("4");
+    CHECK(told() == 0);
+}
+
+TEST_CASE_METHOD(
     session_fixture, "the end of a setup is told again where the device has not answered it", "[service]") {
     auto const end = std::string(page) + "ServerHasFinishedProvisioning";
     auto r = post(syncml("1", 1, first_body));

@@ -212,8 +212,10 @@ void session_work::plan_settings() {
 void session_work::plan_first_sync() {
     auto const& page = config_->settings.enrollment.status_page;
     bool const shown = page.on && device_.enrollment_type == "Device";
-    auto const begin = [&](first_sync::part part, first_sync::expected const& e) {
-        add(first_sync::begin(part, e, enroll::provider_id, page.timeout, page.for_users));
+    auto const begin = [&](std::string& stage, first_sync::part part, first_sync::expected const& e) {
+        auto all = first_sync::begin(part, e, enroll::provider_id, page.timeout, page.for_users);
+        if (all.empty()) stage = "begun";
+        add(std::move(all));
     };
     if (first_sync_ == "owed" && !shown) {
         first_sync_ = "done";
@@ -221,15 +223,13 @@ void session_work::plan_first_sync() {
         std::vector<std::string> packages;
         for (auto const& [product, r] : apps_)
             if (r.intent == config::app_intent::install) packages.push_back(policy::app_node(product));
-        begin(first_sync::part::device, first_sync::of(device_settings_.now, std::move(packages)));
-        first_sync_ = "begun";
+        begin(first_sync_, first_sync::part::device, first_sync::of(device_settings_.now, std::move(packages)));
     }
     if (user_first_sync_ != "owed" || !there_.by_token) return;
     if (!shown || !page.for_users) {
         user_first_sync_ = "done";
     } else if (there_.active) {
-        begin(first_sync::part::user, first_sync::of(user_settings_.now, {}));
-        user_first_sync_ = "begun";
+        begin(user_first_sync_, first_sync::part::user, first_sync::of(user_settings_.now, {}));
     }
 }
 
@@ -304,6 +304,19 @@ void session_work::take(omadm::intake const& in) {
 void session_work::take_first_sync(omadm::outcome const& o) {
     if (first_sync::is_end(o)) (is_user_node(o.sent.uri) ? user_first_sync_ : first_sync_) = "done";
     if (auto again = first_sync::take(o)) todo_.push_back(std::move(*again));
+}
+
+void session_work::settle_first_sync(omadm::intake const& in) {
+    if (new_session_) return;
+    auto const settle = [&](std::string& stage, first_sync::part part) {
+        bool const open = std::any_of(todo_.begin(), todo_.end(),
+                              [&](omadm::wanted const& w) { return first_sync::is_of(part, w.what.uri); }) ||
+                          std::any_of(in.next.waiting.begin(), in.next.waiting.end(),
+                              [&](omadm::outstanding const& o) { return first_sync::is_of(part, o.sent.uri); });
+        if (stage == "owed" && !open) stage = "begun";
+    };
+    if (there_.device_scope) settle(first_sync_, first_sync::part::device);
+    if (there_.by_token && there_.active) settle(user_first_sync_, first_sync::part::user);
 }
 
 void session_work::take_push(omadm::outcome const& o) {
@@ -408,6 +421,7 @@ bool session_work::may_send(store::command const& c) const {
 }
 
 std::vector<omadm::wanted> session_work::queue(omadm::intake const& in) {
+    settle_first_sync(in);
     if (in.unenrolled || in.aborted || in.stop || !ordered_end_.empty()) {
         todo_.clear();
         return {};

@@ -76,6 +76,7 @@ private:
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);
     void take_first_sync(omadm::outcome const&);
+    void settle_first_sync(omadm::intake const&);
     void take_push(omadm::outcome const&);
     void take_command(std::string_view key, omadm::outcome const&);
     void finish(store::command&, std::string state, std::string detail);
@@ -106,9 +107,10 @@ private:
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
     std::vector<store::command> commands_;           // open ones, in order
     std::set<std::string> commands_sent_, commands_changed_;
-    std::string first_sync_, user_first_sync_;  // "owed", "begun", "done"
-    std::string ordered_end_;                   // "wiped", "retired": the device has just taken that order
-    bool came_back_ = false;                    // it had taken one, and is here as if nothing were
+    // "owed": until the device has answered all of what begins it; "begun": its end is owed; "done".
+    std::string first_sync_, user_first_sync_;
+    std::string ordered_end_;  // "wiped", "retired": the device has just taken that order
+    bool came_back_ = false;   // it had taken one, and is here as if nothing were
     std::vector<omadm::wanted> todo_;
     std::set<std::string> asked_;
 };

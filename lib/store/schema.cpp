@@ -94,7 +94,7 @@ CREATE TABLE device (
     server_nonce TEXT NOT NULL,
     device_secret TEXT NOT NULL,        -- APPAUTH APPSRV: what the device would show the server
     device_nonce TEXT NOT NULL,
-    first_sync TEXT NOT NULL            -- what Windows' status page was told: owed, begun, done
+    first_sync TEXT NOT NULL            -- what Windows' status page was told, with an answer: owed, begun, done
 );
 CREATE INDEX device_of_user ON device (user_id, state);
 CREATE INDEX device_hardware ON device (hardware_id);
