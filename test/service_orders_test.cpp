@@ -63,6 +63,36 @@ TEST_CASE_METHOD(orders_fixture, "a sync reads the device whole and is done when
     CHECK(seen.empty());
 }
 
+TEST_CASE_METHOD(orders_fixture, "a session that does not come to the end of what is read is no sync", "[service]") {
+    auto const refreshed = [&] { return service::details(*appliance, "PC1").value().refreshed; };
+    auto const first = refreshed();
+    order("sync");
+    time.advance(1min);
+    SECTION("of a user alone") {
+        play(
+            post(syncml("2", 1,
+                std::string(first_body) +
+                    R"(<Alert><CmdID>9</CmdID><Data>1224</Data><Item><Meta><Type xmlns="syncml:metinf">com.microsoft.mdm.synctype</Type></Meta><Data>user</Data></Item></Alert>)")),
+            "2");
+    }
+    SECTION("that the device breaks off") {
+        post(syncml("2", 1, first_body));
+        post(syncml("2", 2, "<Alert><CmdID>1</CmdID><Data>1223</Data></Alert>"));
+    }
+    SECTION("in which the device wants no more") {
+        auto const r = post(syncml("2", 1, first_body));
+        auto const first_one = commands_of(r.body).at(0);
+        refuse[first_one.uri] = 214;
+        post(syncml("2", 2, answers({first_one}, 1)));
+        refuse.clear();
+    }
+    CHECK(refreshed() == first);
+    CHECK(last().state == "queued");
+    sync("3");
+    CHECK(refreshed() == time.now());
+    CHECK(last().state == "done");
+}
+
 TEST_CASE_METHOD(orders_fixture, "a sync whose session breaks off is owed still", "[service]") {
     order("sync");
     post(syncml("2", 1, first_body));

@@ -423,6 +423,7 @@ bool session_work::may_send(store::command const& c) const {
 std::vector<omadm::wanted> session_work::queue(omadm::intake const& in) {
     settle_first_sync(in);
     if (in.unenrolled || in.aborted || in.stop || !ordered_end_.empty()) {
+        if (!todo_.empty()) refreshing_ = false;  // it was not read whole
         todo_.clear();
         return {};
     }
@@ -483,11 +484,12 @@ void session_work::sent(std::vector<omadm::wanted> const& queue, omadm::answer c
         }
     }
     if (!answer.ended) return;
-    if (refreshing_ && todo_.empty())
+    if (!todo_.empty() || !answer.next.waiting.empty()) refreshing_ = false;
+    todo_.clear();
+    if (refreshed())
         for (auto& c : commands_)
             if (c.kind == policy::name(policy::order_kind::sync) && c.state == "queued")
                 finish(c, "done", "the device was here and read whole");
-    if (!refreshed()) todo_.clear();
 }
 
 void session_work::keep_settings(store::connection& db, std::string const& user_id, stored_settings const& s) const {

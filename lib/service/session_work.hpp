@@ -50,7 +50,8 @@ public:
 
     session_state state(omadm::session) const;  // for the next message
     bool eventful() const { return eventful_; }
-    bool refreshed() const { return refreshing_ && todo_.empty(); }
+    // The device was read whole in this session. A user's part of it alone is not that.
+    bool refreshed() const { return refreshing_ && there_.device_scope && todo_.empty(); }
     presence const& there() const { return there_; }
 
 private:
