@@ -283,12 +283,40 @@ TEST_CASE_METHOD(orders_fixture, "the plan of a session is what the session send
     reconfigure();
     order("reboot");
     std::vector<std::string> planned;
-    for (auto const& c : service::plan(*appliance, "PC1", "").value())
+    for (auto const& c : service::plan(*appliance, "PC1", "").value().commands)
         planned.push_back(c.verb + " " + c.uri + (c.value.value_or("").empty() ? "" : "=" + *c.value));
     sync("2");
     CHECK(planned == seen);
     CHECK(planned.size() == 2);
     CHECK(service::plan(*appliance, "PC1", "nobody@contoso.com").error().code == errc::malformed);
+}
+
+TEST_CASE_METHOD(
+    orders_fixture, "a plan for a user is filled in with what is known of the user, however it is named", "[service]") {
+    constexpr char other_user[] = "0d000000-0000-0000-0000-000000000002";
+    constexpr char uri[] = "./User/Vendor/MSFT/Policy/Config/Area/Mail";
+    auto& p = add_policy();
+    p.target.for_whom = config::scope::user;
+    p.settings = {{uri, "chr", "to {{user.upn}}", 1}};
+    reconfigure();
+    auto const device = service::devices(*appliance)[0].device.id;
+    auto const seen_with = [&](std::string const& upn) {
+        db.write([&](store::connection& c) {
+            store::put_device_user(c, device, {.user_id = other_user, .upn = upn, .first_seen = time.now()});
+        });
+    };
+    auto const planned = [&](std::string const& user) {
+        auto const got = service::plan(*appliance, "PC1", user).value();
+        for (auto const& c : got.commands)
+            if (c.uri == uri) return got.upn + ": " + c.value.value_or("");
+        return got.upn + ": nothing";
+    };
+    seen_with("bob@contoso.com");
+    for (auto const* user : {other_user, "0D000000-0000-0000-0000-000000000002", "BOB@contoso.com"})
+        CHECK(planned(user) == "bob@contoso.com: to bob@contoso.com");
+    seen_with("");
+    CHECK(planned(other_user) == ": nothing");
+    CHECK(service::plan(*appliance, "PC1", other_user).value().user_id == other_user);
 }
 
 TEST_CASE_METHOD(orders_fixture, "a scan whose session breaks off before it was ordered is owed still", "[service]") {
