@@ -9,14 +9,13 @@
 #include "service/operate.hpp"
 #include "service/selection.hpp"
 #include "service/session_work.hpp"
+#include "service/user_node.hpp"
 
 namespace mdmd::service {
 namespace {
 
 constexpr std::size_t value_limit = 256 * 1024;
 constexpr auto longest_ttl = std::chrono::days(3650);
-
-bool is_user_node(std::string_view uri) { return iequals(uri.substr(0, 7), "./User/"); }
 
 result<void> check_command(new_command const& c) {
     auto const verb = omadm::parse_verb(c.verb);
