@@ -270,6 +270,10 @@ void add_plan(CLI::App& policies, command_line& line) {
                 path_of("/devices/", a->id, "/plan") + (a->user.empty() ? "" : "?user=" + percent_encode(a->user)));
         },
         [](json::value const& v) {
+            auto const* const user = v.at("user").if_object();
+            if (user && user->at("upn").is_null())
+                fmt::print(stderr, "The UPN of user {} is not known yet: settings that hold it are not sent.\n",
+                    show(*user, "id"));
             table(rows_of(v),
                 {{"WHAT", "what"}, {"VERB", "verb"}, {"FORMAT", "format"}, {"VALUE", "value"}, {"URI", "uri"}});
         });

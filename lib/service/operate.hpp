@@ -118,9 +118,14 @@ struct planned_command {
     std::optional<std::string> value;
     std::string what;  // "setting", "command", "fact", "first-sync", "app", "push"
 };
+struct session_plan {
+    std::string user_id;  // who is taken to be signed in; empty: nobody
+    std::string upn;      // empty: nobody, or it is not known, and what is filled in with it waits
+    std::vector<planned_command> commands;
+};
 // What the device's next session would send first, in order, were `user` signed in (empty: of a work account who
 // enrolled it, otherwise nobody). Errors: as find(), and malformed.
-[[nodiscard]] result<std::vector<planned_command>> plan(appliance&, std::string_view id_or_name, std::string_view user);
+[[nodiscard]] result<session_plan> plan(appliance&, std::string_view id_or_name, std::string_view user);
 
 // The kept management sessions of a device, oldest first. Errors: as find().
 [[nodiscard]] result<std::vector<store::trace>> traces(appliance&, std::string_view id_or_name);
