@@ -27,6 +27,10 @@ void print_device(json::value const& v) {
     for (auto const* key : {"id", "name", "user", "ownership", "os_version", "state", "compliance", "entra_device_id",
              "enrolled", "last_seen", "inventory_read"})
         fmt::print("{:<16} {}\n", key, show(o, key));
+    if (auto const* claim = o.at("entra_claim").if_object())
+        fmt::print("{:<16} {} (its own word, not confirmed by Entra: {})\n", "entra_claim",
+            show(*claim, "entra_device_id"),
+            claim->at("problem").is_null() ? "not asked yet" : show(*claim, "problem"));
     auto const& report = o.at("report").as_object();
     fmt::print("{:<16} {} (last success {}, error {})\n", "report", show(report, "state"), show(report, "last_success"),
         show(report, "error"));
@@ -266,6 +270,10 @@ void add_plan(CLI::App& policies, command_line& line) {
                 path_of("/devices/", a->id, "/plan") + (a->user.empty() ? "" : "?user=" + percent_encode(a->user)));
         },
         [](json::value const& v) {
+            auto const* const user = v.at("user").if_object();
+            if (user && user->at("upn").is_null())
+                fmt::print(stderr, "The UPN of user {} is not known yet: settings that hold it are not sent.\n",
+                    show(*user, "id"));
             table(rows_of(v),
                 {{"WHAT", "what"}, {"VERB", "verb"}, {"FORMAT", "format"}, {"VALUE", "value"}, {"URI", "uri"}});
         });

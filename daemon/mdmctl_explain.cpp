@@ -6,6 +6,7 @@
 #include "enroll/explain.hpp"
 #include "enroll/messages.hpp"
 #include "entra/graph.hpp"
+#include "omadm/original_error.hpp"
 #include "omadm/status.hpp"
 
 namespace mdmd::ctl {
@@ -49,9 +50,15 @@ json::object of(omadm::status_meaning const& m) {
     return {{"kind", "syncml"}, {"code", code}, {"name", m.name}, {"meaning", m.meaning}, {"remedy", m.remedy}};
 }
 
+json::object of(omadm::original_error const& e) {
+    return {{"kind", "windows"}, {"code", fmt::format("0x{:08x}", e.code)}, {"name", e.name}, {"meaning", e.meaning},
+        {"remedy", e.remedy}};
+}
+
 json::object explained(std::string_view text) {
     text = trim(text);
     if (auto const* const e = enroll::explain(text)) return of(*e);
+    if (auto const* const e = omadm::find_original_error(text)) return of(*e);
     auto const code = aadsts_of(text);
     if (code && text.find_first_not_of("0123456789") == text.npos)
         if (auto const* const m = omadm::find_status(*code)) return of(*m);
@@ -61,7 +68,8 @@ json::object explained(std::string_view text) {
                 {"remedy", known->remedy}};
     throw refused(
         fmt::format("'{}' is not known here: expected an enrollment error such as 0x80180013, a status of "
-                    "SyncML such as 418, or a code of Entra's such as AADSTS7000222",
+                    "SyncML such as 418, Windows' own error beside it such as 0x86000002, or a code of Entra's such as "
+                    "AADSTS7000222",
             printable(text, 64)));
 }
 
@@ -77,11 +85,10 @@ void print(json::object const& o) {
 
 void add_explain(CLI::App& app, command_line& line) {
     auto* const verb = app.add_subcommand("explain",
-        "What a Windows enrollment error (0x80180013), a status of SyncML (418) or a code of Entra's "
-        "(AADSTS7000222) means");
+        "What a Windows enrollment error (0x80180013), a status of SyncML (418), Windows' own error beside it "
+        "(0x86000002) or a code of Entra's (AADSTS7000222) means");
     auto const code = std::make_shared<std::string>();
-    verb->add_option(
-        "CODE", *code, "The number as it is shown, or the name of it; without one, all enrollment errors and statuses");
+    verb->add_option("CODE", *code, "The number as it is shown, or the name of it; without one, all but Entra's");
     verb->callback([&line, code] {
         line.run = [&line, code] {
             if (!code->empty()) {
@@ -95,6 +102,7 @@ void add_explain(CLI::App& app, command_line& line) {
             json::array all;
             for (auto const& e : enroll::explanations()) all.push_back(of(e));
             for (auto const& m : omadm::status_meanings()) all.push_back(of(m));
+            for (auto const& e : omadm::original_errors()) all.push_back(of(e));
             if (line.as_json)
                 fmt::print("{}\n", json::serialize(json::object{{"value", all}}));
             else

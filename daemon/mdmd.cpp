@@ -149,6 +149,7 @@ public:
         });
         attempts_timer_.emplace("attempts", [this] { appliance_.trouble.tick(); });
         sessions_timer_.emplace("sessions", [this] { appliance_.tend_sessions(); });
+        people_timer_.emplace("look-ups", [this] { appliance_.look_up_people(); });
         push_timer_.emplace("push", [this] { appliance_.push.tick(); });
     }
 
@@ -211,9 +212,9 @@ public:
     }
 
 private:
-    std::array<std::optional<timer>*, 9> timers() {
+    std::array<std::optional<timer>*, 10> timers() {
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
-            &attempts_timer_, &sessions_timer_, &push_timer_};
+            &attempts_timer_, &sessions_timer_, &people_timer_, &push_timer_};
     }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
@@ -250,7 +251,7 @@ private:
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
-        attempts_timer_, sessions_timer_, push_timer_;
+        attempts_timer_, sessions_timer_, people_timer_, push_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {

@@ -106,7 +106,7 @@ TEST_CASE("a signed request that is not plainly one is refused", "[crypto][secur
         {"empty", "", "not a CMS message"},
         {"a bare PKCS#10", inner_request(), "not a CMS message"},
         {"cut", good.substr(0, good.size() - 1), "not a CMS message"},
-        {"trailing bytes", good + "x", "something follows"},
+        {"trailing bytes", good + "x", "something behind it"},
         {"long", good + std::string(64 * 1024, '\0'), "over 64 KiB"},
         {"detached", signing{.flags = CMS_BINARY | CMS_DETACHED}.der(), "does not hold what it signs"},
         {"empty content", signing{.content = ""}.der(), "does not hold what it signs"},
@@ -129,7 +129,7 @@ TEST_CASE("a signed request that is not plainly one is refused", "[crypto][secur
     bio_handle const in(BIO_new_mem_buf("x", 1));
     cms_handle const data(CMS_data_create(in.get(), CMS_BINARY));
     CHECK(crypto::read_renewal_request(to_der(data.get(), i2d_CMS_ContentInfo, "i2d_CMS_ContentInfo")).error().detail ==
-          "the CMS message is no SignedData");
+          "the signed request is no SignedData");
 }
 
 TEST_CASE("a signature that is not the certificate's is refused", "[crypto][security]") {

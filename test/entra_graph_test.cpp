@@ -42,6 +42,8 @@ TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
     test::matches_golden("entra/read-application.txt", as_text(entra::read_application(app, token, "req-3")));
     test::matches_golden("entra/member-groups.txt",
         as_text(entra::member_groups(app, token, "0d000000-0000-0000-0000-000000000001", "req-5")));
+    test::matches_golden("entra/registered-owners.txt",
+        as_text(entra::registered_owners(app, token, "12345678-aaaa-bbbb-cccc-1234567890ab", "req-6")));
     test::matches_golden("entra/read-mdm-policy.txt", as_text(entra::read_mdm_policy(app, token, "req-4")));
 }
 
@@ -296,6 +298,30 @@ TEST_CASE("an answer about a device that cannot be used is an error", "[entra]")
     auto const got = entra::parse_found_device(answer(status, body));
     REQUIRE_FALSE(got);
     CHECK(got.error().code == code);
+}
+
+TEST_CASE("the owners of a device are read in lower case, and an answer that cannot be used is an error", "[entra]") {
+    using ids = std::set<std::string>;
+    constexpr char one[] = "0d000000-0000-0000-0000-00000000000a";
+    auto const of = [](std::string body) { return entra::parse_registered_owners(answer(200, std::move(body))); };
+    CHECK(of(R"({"value":[]})").value() == ids());
+    CHECK(of(R"({"value":[{"@odata.type":"#microsoft.graph.user","id":"0D000000-0000-0000-0000-00000000000A"}]})")
+              .value() == ids{one});
+    for (auto const* body : {"", "[]", "{}", R"({"value":null})", R"({"value":[null]})", R"({"value":[{"ID":"x"}]})",
+             R"({"value":[{"id":"me"}]})", R"({"value":[{"id":7}]})"}) {
+        CAPTURE(body);
+        CHECK(of(body).error().code == errc::malformed);
+    }
+    struct row {
+        int status;
+        errc code;
+    };
+    for (auto const& r : {row{401, errc::unavailable}, row{403, errc::forbidden}, row{404, errc::not_found},
+             row{429, errc::unavailable}, row{500, errc::unavailable}, row{204, errc::unavailable}}) {
+        CAPTURE(r.status);
+        CHECK(entra::parse_registered_owners(answer(r.status, R"({"value":[]})")).error().code == r.code);
+    }
+    CHECK_THAT(entra::parse_registered_owners(answer(403, "")).error().detail, Catch::Contains("Device.ReadWrite.All"));
 }
 
 TEST_CASE("a user's groups are read page by page, in lower case", "[entra]") {

@@ -100,15 +100,15 @@ TEST_CASE("each answer of the push service leads to one reaction", "[wns]") {
              row{200, {{"X-WNS-Status", "channelthrottled"}}, push_outcome::later},
              row{401, {}, push_outcome::token_ended}, row{403, {}, push_outcome::foreign},
              row{404, {}, push_outcome::channel_gone}, row{410, {}, push_outcome::channel_gone},
-             row{406, {}, push_outcome::later}, row{429, {}, push_outcome::later}, row{500, {}, push_outcome::later},
-             row{503, {}, push_outcome::later}, row{400, {}, push_outcome::refused},
+             row{406, {}, push_outcome::throttled}, row{429, {}, push_outcome::throttled},
+             row{500, {}, push_outcome::later}, row{503, {}, push_outcome::later}, row{400, {}, push_outcome::refused},
              row{405, {}, push_outcome::refused}, row{413, {}, push_outcome::refused},
              row{302, {{"Location", "https://evil.test/"}}, push_outcome::refused}}) {
         INFO(r.status);
         CHECK(entra::parse_push_answer({r.status, r.headers, ""}, now).what == r.what);
     }
-    auto const later = entra::parse_push_answer({503, {{"Retry-After", "17"}}, ""}, now);
-    CHECK(later.retry_after == 17s);
+    for (int const status : {503, 406})
+        CHECK(entra::parse_push_answer({status, {{"Retry-After", "17"}}, ""}, now).retry_after == 17s);
     auto const odd = entra::parse_push_answer({400, {{"X-WNS-Error-Description", "no\r\nforged line"}}, ""}, now);
     CHECK(odd.detail.find('\n') == std::string::npos);
 }

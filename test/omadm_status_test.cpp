@@ -1,5 +1,6 @@
 #include <set>
 
+#include "omadm/original_error.hpp"
 #include "omadm/status.hpp"
 #include "test/support.hpp"
 
@@ -29,4 +30,25 @@ TEST_CASE("statuses are each explained once, in order, and others not at all", "
         CHECK(omadm::find_status(m.first) == &m);
     }
     for (int const unknown : {-1, 0, 199, 201, 299, 419, 599, 640}) CHECK(omadm::find_status(unknown) == nullptr);
+}
+
+TEST_CASE("Windows' own errors are found by number and by name, each explained once, in order", "[omadm]") {
+    std::uint32_t last = 0;
+    for (auto const& e : omadm::original_errors()) {
+        CAPTURE(e.name);
+        CHECK(e.code > last);
+        last = e.code;
+        CHECK(omadm::find_original_error(e.name) == &e);
+        CHECK(omadm::find_original_error(std::to_string(e.code)) == &e);
+        for (std::string_view const sentence : {e.meaning, e.remedy}) {
+            CHECK(sentence.ends_with('.'));
+            CHECK(sentence.starts_with(static_cast<char>(std::toupper(sentence[0]))));
+        }
+    }
+    auto const* const known = omadm::find_original_error("0x86000002");
+    REQUIRE(known);
+    CHECK(known->name == std::string_view("CFGMGR_E_NODENOTFOUND"));
+    CHECK(omadm::find_original_error("-2046820350") == known);
+    for (auto const* unknown : {"", "0", "0x8600ffff", "NODENOTFOUND", "404"})
+        CHECK(omadm::find_original_error(unknown) == nullptr);
 }

@@ -396,6 +396,46 @@ TEST_CASE("an installation that comes to no end has failed", "[apps]") {
     }
 }
 
+TEST_CASE("an installation whose Status stays unreadable has failed after a day and the time of its tries", "[apps]") {
+    struct row {
+        int status;
+        char const* value;
+    };
+    auto const r = GENERATE(row{500, ""}, row{405, ""}, row{503, ""}, row{200, ""}, row{200, "soon"}, row{200, "5000"});
+    bool const taken = GENERATE(true, false);
+    INFO(r.status << " '" << r.value << "' " << taken);
+    device d;
+    d.answers = {{"Get /Version", {404, {}}}, {"Add /DownloadInstall", {200, {}}}};
+    if (taken) d.answers["Exec /DownloadInstall"] = {202, {}};
+    d.session();
+    d.answers["Exec /DownloadInstall"] = {202, {}};
+    d.answers["Get /Status"] = {r.status, std::string(r.value)};
+    d.now += 26h;
+    CHECK(d.session() == list{"Get /LastError", "Get /Status"});
+    CHECK(d.state() == (taken ? "installing" : "sent"));
+    for (int i = 1; i <= most_app_attempts; ++i) {
+        d.now += 1h;
+        d.session();
+        CHECK(d.state() == "failed");
+        CHECK_THAT(d.record().detail, Catch::Contains("cannot be read"));
+        CHECK(d.record().attempts == i);
+        // It is not begun again before a day, nor if it is there after all.
+        d.now += 23h;
+        CHECK(d.session() == list{});
+        d.now += 1h;
+        if (i == 1) {
+            auto found = d;
+            found.answers["Get /Version"] = {200, "2.0.0"};
+            CHECK(found.session() == list{"Get /Version"});
+            CHECK(found.state() == "installed");
+        }
+        if (i < most_app_attempts) CHECK(d.session().back() == "Exec /DownloadInstall");
+        d.now += 26h;
+    }
+    CHECK(d.session() == list{});
+    CHECK(d.state() == "failed");
+}
+
 TEST_CASE("an app that its user removed is installed again", "[apps]") {
     device d;
     d.answers["Get /Version"] = {200, "2.0.0"};

@@ -105,7 +105,8 @@ TEST_CASE("records follow the wish", "[policy]") {
         CHECK(got.at(lock_key).wanted.policy == "p");
     }
     SECTION("a changed one is pending again, a refused one too") {
-        auto const state = GENERATE(setting_state::applied, setting_state::failed, setting_state::removing);
+        auto const state = GENERATE(
+            setting_state::applied, setting_state::failed, setting_state::removing, setting_state::removal_failed);
         auto before = one(lock, state, 500, "4");
         before.begin()->second.attempts = 3;
         auto const got = reconcile(wish, before);
@@ -114,7 +115,8 @@ TEST_CASE("records follow the wish", "[policy]") {
         CHECK(got.at(lock_key).wanted.value == "8");
     }
     SECTION("one that was to be removed is wanted again") {
-        CHECK(reconcile(wish, one(lock, setting_state::removing, 200)).at(lock_key).state == setting_state::pending);
+        auto const state = GENERATE(setting_state::removing, setting_state::removal_failed);
+        CHECK(reconcile(wish, one(lock, state, 200)).at(lock_key).state == setting_state::pending);
     }
     SECTION("reconciling twice changes nothing") {
         auto const once = reconcile(wish, one(node, setting_state::applied, 200));
@@ -125,8 +127,8 @@ TEST_CASE("records follow the wish", "[policy]") {
 TEST_CASE("what nobody wants is removed only where it may be on the device", "[policy]") {
     auto const [state, status, reported, removed] = GENERATE(table<setting_state, int, bool, bool>({
         {setting_state::applied, 200, false, true}, {setting_state::applied, 200, true, true},
-        {setting_state::removing, 500, false, true}, {setting_state::pending, 0, false, false},
-        {setting_state::pending, 503, false, false},
+        {setting_state::removing, 500, false, true}, {setting_state::removal_failed, 500, false, true},
+        {setting_state::pending, 0, false, false}, {setting_state::pending, 503, false, false},
         {setting_state::pending, 200, false, true},   // changed after it was applied
         {setting_state::pending, 404, false, false},  // drifted away
         {setting_state::failed, 405, false, false},   // refused from the start: not ours to delete
@@ -137,7 +139,9 @@ TEST_CASE("what nobody wants is removed only where it may be on the device", "[p
     if (reported) before.begin()->second.reported = "4";
     auto const got = reconcile({}, before);
     REQUIRE(got.size() == (removed ? 1 : 0));
-    if (removed) CHECK(got.begin()->second.state == setting_state::removing);
+    if (removed)
+        CHECK(got.begin()->second.state ==
+              (state == setting_state::removal_failed ? setting_state::removal_failed : setting_state::removing));
 }
 
 TEST_CASE("a session deletes, then writes in the order of the file; drift is looked for apart", "[policy]") {
@@ -337,11 +341,25 @@ TEST_CASE("drift is put right in the session that finds it", "[policy]") {
 TEST_CASE("a removal ends when the node is gone or cannot be deleted", "[policy]") {
     auto const [status, over] = GENERATE(table<int, bool>(
         {{200, true}, {404, true}, {405, true}, {425, true}, {500, false}, {503, false}, {216, false}}));
-    CAPTURE(status);
-    auto records = one(node, setting_state::removing, 200);
+    auto const state = GENERATE(setting_state::removing, setting_state::removal_failed);
+    CAPTURE(status, name(state));
+    auto records = one(node, state, 200);
     CHECK(show(take(records, outcome_of(omadm::verb::remove, node, status))) == "nothing");
     CHECK(records.empty() == over);
-    if (!over) CHECK(show(first_round(records)) == std::vector<std::string>{"Delete " + node});
+}
+
+TEST_CASE(
+    "a removal that is refused is tried again when the device is read whole, one that is put off at once", "[policy]") {
+    auto const [status, refused] =
+        GENERATE(table<int, bool>({{500, true}, {400, true}, {418, true}, {503, false}, {216, false}, {408, false}}));
+    CAPTURE(status);
+    auto records = one(node, setting_state::removing, 200);
+    take(records, outcome_of(omadm::verb::remove, node, status));
+    records = reconcile({}, std::move(records));
+    CHECK(name(records.at(node).state) == (refused ? "removal_failed" : "removing"));
+    CHECK(records.at(node).status == status);
+    CHECK(first_round(records).empty() == refused);
+    CHECK(show(first_round(records, true)) == std::vector<std::string>{"Delete " + node});
 }
 
 TEST_CASE("an outcome of what is no longer wanted changes nothing that is", "[policy]") {
@@ -402,7 +420,7 @@ TEST_CASE("what a node gives back is compared by its format", "[policy]") {
 
 TEST_CASE("the names of states are read back", "[policy]") {
     auto const s = GENERATE(setting_state::pending, setting_state::applied, setting_state::failed,
-        setting_state::not_applicable, setting_state::removing);
+        setting_state::not_applicable, setting_state::removing, setting_state::removal_failed);
     CHECK(parse_setting_state(name(s)) == s);
     CHECK_FALSE(parse_setting_state("other"));
 }

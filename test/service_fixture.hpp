@@ -83,6 +83,9 @@ struct fake_tenant {
     int token_requests = 0;
     json::value token_refusal = nullptr;                                     // an object: answered with 401
     std::map<std::string, std::string> devices{{entra_device, "object-1"}};  // deviceId -> object id
+    std::map<std::string, std::set<std::string>> owners;                     // deviceId -> object ids of users
+    std::optional<http::response> owners_answer;                             // instead of what is known of any device
+    std::vector<std::string> owners_asked;                                   // of these
     std::vector<http::response> patch_answers;                               // given before 204, first one first
     std::map<std::string, int> refused_secrets;                              // client secret -> AADSTS code
     std::vector<std::string> secrets_tried;                                  // in order
@@ -156,6 +159,17 @@ struct fake_tenant {
             }
             auto const user = groups.find(path.substr(12, path.find('/', 12) - 12));
             if (user != groups.end()) return ok({{"value", json::value_from(user->second)}});
+        }
+        if (constexpr std::string_view key = "/v1.0/devices(deviceId='", rest = "')/registeredOwners?$select=id";
+            c.method == "GET" && path.starts_with(key) && path.ends_with(rest)) {
+            owners_asked.push_back(path.substr(key.size(), path.size() - key.size() - rest.size()));
+            if (owners_answer) return *owners_answer;
+            if (auto const known = owners.find(owners_asked.back()); known != owners.end()) {
+                json::array all;
+                for (auto const& id : known->second)
+                    all.push_back({{"@odata.type", "#microsoft.graph.user"}, {"id", id}});
+                return ok({{"value", all}});
+            }
         }
         if (c.method == "GET" && path.starts_with("/v1.0/devices?")) {
             json::array found;

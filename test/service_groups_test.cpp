@@ -236,3 +236,15 @@ TEST_CASE_METHOD(groups_fixture, "the groups of a fleet's users are known within
     });
     CHECK(calls() == many + 1);
 }
+
+TEST_CASE_METHOD(groups_fixture, "what sessions leave behind waits for no answer of Graph's", "[service][groups]") {
+    config.policies.push_back({.name = "sales"});
+    config.policies.back().target.groups = {sales};
+    reconfigure();
+    certificate = enroll_one();
+    auto const before = calls();
+    appliance->tend_sessions();
+    CHECK(calls() == before);
+    appliance->groups.tick();
+    CHECK(calls() == before + 1);
+}

@@ -63,6 +63,36 @@ TEST_CASE_METHOD(orders_fixture, "a sync reads the device whole and is done when
     CHECK(seen.empty());
 }
 
+TEST_CASE_METHOD(orders_fixture, "a session that does not come to the end of what is read is no sync", "[service]") {
+    auto const refreshed = [&] { return service::details(*appliance, "PC1").value().refreshed; };
+    auto const first = refreshed();
+    order("sync");
+    time.advance(1min);
+    SECTION("of a user alone") {
+        play(
+            post(syncml("2", 1,
+                std::string(first_body) +
+                    R"(<Alert><CmdID>9</CmdID><Data>1224</Data><Item><Meta><Type xmlns="syncml:metinf">com.microsoft.mdm.synctype</Type></Meta><Data>user</Data></Item></Alert>)")),
+            "2");
+    }
+    SECTION("that the device breaks off") {
+        post(syncml("2", 1, first_body));
+        post(syncml("2", 2, "<Alert><CmdID>1</CmdID><Data>1223</Data></Alert>"));
+    }
+    SECTION("in which the device wants no more") {
+        auto const r = post(syncml("2", 1, first_body));
+        auto const first_one = commands_of(r.body).at(0);
+        refuse[first_one.uri] = 214;
+        post(syncml("2", 2, answers({first_one}, 1)));
+        refuse.clear();
+    }
+    CHECK(refreshed() == first);
+    CHECK(last().state == "queued");
+    sync("3");
+    CHECK(refreshed() == time.now());
+    CHECK(last().state == "done");
+}
+
 TEST_CASE_METHOD(orders_fixture, "a sync whose session breaks off is owed still", "[service]") {
     order("sync");
     post(syncml("2", 1, first_body));
@@ -186,6 +216,33 @@ TEST_CASE_METHOD(orders_fixture, "an order that is not begun in its time is canc
     CHECK_FALSE(was_sent("Exec ./Device/Vendor/MSFT/Reboot/RebootNow"));
 }
 
+TEST_CASE_METHOD(orders_fixture, "what became of an order is kept for 90 days, and of the last thousand", "[service]") {
+    auto const kept = [&] { return service::commands(*appliance, "PC1").value().size(); };
+    order("reboot");
+    sync("2");
+    REQUIRE(last().state == "done");
+    time.advance(std::chrono::days(90));
+    appliance->tend_sessions();
+    CHECK(kept() == 1);
+    time.advance(1h);
+    appliance->tend_sessions();
+    CHECK(kept() == 0);
+    auto const device = service::devices(*appliance)[0].device.id;
+    db.write([&](store::connection& c) {
+        for (int i = 0; i < 1250; ++i)
+            store::add_command(
+                c, {.id = std::to_string(i), .device_id = device, .state = "done", .updated = time.now()});
+    });
+    order("reboot");
+    time.advance(1h);
+    for (auto const left : {1151U, 1051U, 1001U, 1001U}) {
+        appliance->tend_sessions();
+        CHECK(kept() == left);
+        time.advance(1s);
+    }
+    CHECK(last().state == "queued");
+}
+
 TEST_CASE_METHOD(orders_fixture, "an order is taken back as long as the device has not got it", "[service]") {
     auto const id = order("reboot");
     CHECK(service::cancel(*appliance, id).value().state == "cancelled");
@@ -226,12 +283,40 @@ TEST_CASE_METHOD(orders_fixture, "the plan of a session is what the session send
     reconfigure();
     order("reboot");
     std::vector<std::string> planned;
-    for (auto const& c : service::plan(*appliance, "PC1", "").value())
+    for (auto const& c : service::plan(*appliance, "PC1", "").value().commands)
         planned.push_back(c.verb + " " + c.uri + (c.value.value_or("").empty() ? "" : "=" + *c.value));
     sync("2");
     CHECK(planned == seen);
     CHECK(planned.size() == 2);
     CHECK(service::plan(*appliance, "PC1", "nobody@contoso.com").error().code == errc::malformed);
+}
+
+TEST_CASE_METHOD(
+    orders_fixture, "a plan for a user is filled in with what is known of the user, however it is named", "[service]") {
+    constexpr char other_user[] = "0d000000-0000-0000-0000-000000000002";
+    constexpr char uri[] = "./User/Vendor/MSFT/Policy/Config/Area/Mail";
+    auto& p = add_policy();
+    p.target.for_whom = config::scope::user;
+    p.settings = {{uri, "chr", "to {{user.upn}}", 1}};
+    reconfigure();
+    auto const device = service::devices(*appliance)[0].device.id;
+    auto const seen_with = [&](std::string const& upn) {
+        db.write([&](store::connection& c) {
+            store::put_device_user(c, device, {.user_id = other_user, .upn = upn, .first_seen = time.now()});
+        });
+    };
+    auto const planned = [&](std::string const& user) {
+        auto const got = service::plan(*appliance, "PC1", user).value();
+        for (auto const& c : got.commands)
+            if (c.uri == uri) return got.upn + ": " + c.value.value_or("");
+        return got.upn + ": nothing";
+    };
+    seen_with("bob@contoso.com");
+    for (auto const* user : {other_user, "0D000000-0000-0000-0000-000000000002", "BOB@contoso.com"})
+        CHECK(planned(user) == "bob@contoso.com: to bob@contoso.com");
+    seen_with("");
+    CHECK(planned(other_user) == ": nothing");
+    CHECK(service::plan(*appliance, "PC1", other_user).value().user_id == other_user);
 }
 
 TEST_CASE_METHOD(orders_fixture, "a scan whose session breaks off before it was ordered is owed still", "[service]") {

@@ -197,6 +197,80 @@ TEST_CASE_METHOD(fixture, "a push service in trouble is left alone as long as it
     CHECK(woken.size() == 2);
 }
 
+TEST_CASE_METHOD(
+    fixture, "a channel that is told to come later holds up nobody else, a service that is does all", "[push]") {
+    constexpr char other[] = "https://db6.notify.windows.com/?token=other";
+    db.write([&](store::connection& c) {
+        store::add_device(c, {.id = "other", .enrolled = time.now()});
+        store::put_push_channel(c, {"other", other, 0, time.now()});
+    });
+    int const status = GENERATE(200, 503, 504, 406, 429);
+    bool const all_wait = status == 406 || status == 429;
+    answers = {{status, {{"Retry-After", "600"}, {"X-WNS-Status", "channelthrottled"}}, ""}, {200, {}, ""}};
+    push().wake(device);
+    push().wake("other");
+    for (int i = 0; i < 3; ++i) push().tick();
+    CHECK(woken.size() == (all_wait ? 1 : 2));
+    time.advance(599s);
+    push().tick();
+    CHECK(woken.size() == (all_wait ? 1 : 2));
+    time.advance(121s);
+    push().tick();
+    CHECK(woken.size() == 3);
+}
+
+TEST_CASE_METHOD(fixture, "a push service in trouble is asked once a second, not by all that wait", "[push]") {
+    log::configure(log::sink([](log::record const&) {}));
+    answers = {{503, {}, ""}};
+    for (int i = 0; i < 20; ++i) {
+        auto const id = std::to_string(i);
+        db.write([&](store::connection& c) {
+            store::add_device(c, {.id = id, .enrolled = time.now()});
+            store::put_push_channel(c, {id, channel, 0, time.now()});
+        });
+        push().wake(id);
+    }
+    for (std::size_t second = 1; second <= 3; ++second) {
+        push().tick();
+        CHECK(woken.size() == second);
+    }
+    log::configure(log::sink(log::to_text));
+}
+
+TEST_CASE("devices are woken by when they are due, each once", "[push]") {
+    service::wake_queue queue;
+    auto now = from_ms(1'800'000'000'000);
+    auto const next = [&] {
+        auto e = queue.next(now);
+        return e ? e->device_id : "";
+    };
+    for (auto const* id : {"a", "b", "c", "a"}) CHECK(queue.add(id, now));
+    auto a = *queue.next(now);
+    CHECK(a.device_id == "a");
+    a.due = now + 10min;
+    CHECK(queue.add("a", now + 1s));
+    queue.put_back(a);
+    CHECK(next() == "b");
+    CHECK(next() == "c");
+    CHECK(next().empty());
+    SECTION("when its time has come") {
+        now += 10min;
+        auto const again = queue.next(now);
+        REQUIRE(again);
+        CHECK(again->device_id == "a");
+        CHECK(again->asked == now - 10min + 1s);
+        CHECK(next().empty());
+    }
+    SECTION("when nobody waits for a time any more") {
+        queue.all_due(now);
+        CHECK(next() == "a");
+    }
+    SECTION("when the clock was set back") {
+        now -= 3h;
+        CHECK(next() == "a");
+    }
+}
+
 TEST_CASE_METHOD(fixture, "who could not be woken for long is left to its own schedule", "[push]") {
     tenant->away = true;
     wake();

@@ -41,7 +41,12 @@ inline std::vector<sent_command> commands_of(std::string const& reply) {
 }
 
 struct session_fixture : appliance_fixture {
-    session_fixture() { certificate = enroll_one(); }
+    session_fixture() : session_fixture(true) {}
+    // Whether the token says which of Entra's devices it is.
+    explicit session_fixture(bool named) {
+        auto const token = tenant->token(time.now(), named ? device_claims() : json::object{});
+        certificate = certificate_of(enroll({.blob = accept_terms(true), .token = token}));
+    }
 
     std::map<std::string, std::string> tree{
         {"./DevDetail/SwV", "10.0.22631.3447"}, {"./DevDetail/Ext/Microsoft/DeviceName", "PC1"}};

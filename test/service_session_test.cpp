@@ -131,19 +131,19 @@ TEST_CASE_METHOD(
     reconfigure();
     sync("1");
     CHECK(setting_states().empty());
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("2");
     CHECK(setting_states() == setting_uri("A") + ":applied ");
     tenant->away = true;
     time.advance(48h);
     appliance = start();
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("3");
     CHECK(setting_states() == setting_uri("A") + ":applied ");
     tenant->away = false;
     tenant->groups[user_id] = {};
     time.advance(2min);
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("4");
     CHECK(setting_states().empty());
     CHECK_FALSE(tree.contains(setting_uri("A")));
@@ -185,6 +185,30 @@ TEST_CASE_METHOD(
 }
 
 TEST_CASE_METHOD(
+    session_fixture, "a setting that cannot be removed is left alone until the device is read whole", "[service]") {
+    add_policy().settings = {{setting_uri("A"), "int", "1", 1}};
+    reconfigure();
+    sync("1");
+    config.policies.clear();
+    reconfigure();
+    refuse[setting_uri("A")] = 500;
+    auto const deletes = [&] { return std::count(seen.begin(), seen.end(), "Delete " + setting_uri("A")); };
+    sync("2");
+    CHECK(deletes() == 1);
+    CHECK(setting_states() == setting_uri("A") + ":removal_failed ");
+    seen.clear();
+    sync("3");
+    CHECK(seen.empty());
+    time.advance(24h);
+    sync("4");
+    CHECK(deletes() == 1);
+    refuse.clear();
+    time.advance(24h);
+    sync("5");
+    CHECK(setting_states().empty());
+}
+
+TEST_CASE_METHOD(
     session_fixture, "what drifts and is asked for by a rule is put right in the same session", "[service]") {
     auto& p = add_policy();
     p.settings = {{setting_uri("A"), "int", "1", 1}};
@@ -222,7 +246,7 @@ TEST_CASE_METHOD(
     p.target.groups = {group};
     tenant->groups[user_id] = {group};
     reconfigure();
-    appliance->tend_sessions();
+    appliance->groups.tick();
     sync("1");
     REQUIRE(setting_states() == setting_uri("A") + ":pending ");
     CHECK_FALSE(tree.contains(std::string(page) + "ExpectedPolicies"));  // nothing waits for what is not sent
@@ -231,6 +255,30 @@ TEST_CASE_METHOD(
     sync("2");
     CHECK(std::none_of(seen.begin(), seen.end(), [](auto const& s) { return s.find("Area/A") != s.npos; }));
     CHECK(setting_states() == setting_uri("A") + ":pending ");
+}
+
+TEST_CASE_METHOD(
+    session_fixture, "what a setup waits for is told until the device has answered it, and then no more", "[service]") {
+    add_policy().settings = {{setting_uri("A"), "int", "1", 1}};
+    reconfigure();
+    auto const told = [&] {
+        return std::count_if(
+            seen.begin(), seen.end(), [](auto const& s) { return s.find("FirstSyncStatus/") != s.npos; });
+    };
+    bool const sent = post(syncml("1", 1, first_body)).body.find("ExpectedPolicies") != std::string::npos;
+    CHECK(sent);
+    appliance = start();
+    auto r = post(syncml("2", 1, first_body));
+    for (int msg = 2; msg < 4; ++msg) r = post(syncml("2", msg, answers(commands_of(r.body), msg - 1)));
+    CHECK(was_sent("Add " + std::string(page) + "ExpectedPolicies=" + setting_uri("A")));
+    CHECK(was_sent("Replace " + std::string(page) + "BlockInStatusPage=6"));
+    seen.clear();
+    sync("3");
+    CHECK(told() == 1);
+    CHECK(was_sent("Replace " + std::string(page) + "ServerHasFinishedProvisioning=true"));
+    seen.clear();
+    sync("4");
+    CHECK(told() == 0);
 }
 
 TEST_CASE_METHOD(

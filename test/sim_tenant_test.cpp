@@ -424,6 +424,29 @@ TEST_CASE("a device is found by its device id, with the properties that were ask
     CHECK(t.graph("GET", "/toasters").status == 400);
 }
 
+TEST_CASE("who registered a device is its owner, by either of its ids", "[sim]") {
+    running_tenant t;
+    auto const ada = t.tenant.add_user("ada@contoso.com").value();
+    auto const d = t.tenant.add_device("ada@contoso.com", "PC", "workplace").value();
+    auto const owners = [&](std::string const& key, std::string const& query = "") {
+        return t.graph("GET", "/devices" + key + "/registeredOwners" + query);
+    };
+    auto const by_device_id = "(deviceId='" + d.device_id + "')";
+    for (auto const& key : {by_device_id, "/" + d.object_id}) {
+        auto const got = owners(key, "?$select=id");
+        REQUIRE(got.status == 200);
+        CHECK(json::parse(got.body).at("value") == json::value(json::array{json::object{{"id", ada.id}}}));
+    }
+    CHECK(owners("(deviceId='" + d.object_id + "')").status == 404);
+    CHECK(owners("/" + d.device_id).status == 404);
+    CHECK(owners(by_device_id, "?$select=shoeSize").status == 400);
+    CHECK(owners(by_device_id, "?$orderby=id").status == 400);
+    t.tenant.set_roles({"User.Read.All"});
+    CHECK(owners(by_device_id).status == 403);
+    t.tenant.set_roles({"Device.Read.All"});
+    CHECK(owners(by_device_id).status == 200);
+}
+
 TEST_CASE("Graph wants a token of this tenant for Graph, with the role", "[sim]") {
     running_tenant t;
     REQUIRE(t.tenant.add_user("ada@contoso.com"));

@@ -139,6 +139,58 @@ TEST_CASE_METHOD(commands_fixture, "of idle sessions in a row the last is kept, 
     CHECK(db.read([](store::connection& c) { return store::list_traces(c, "gone").size(); }) == 0);
 }
 
+TEST_CASE_METHOD(commands_fixture, "a clock that is set back costs no trace that is new", "[store]") {
+    for (int const at : {10, 20, 30, 5, 6})
+        db.write([&](store::connection& c) {
+            store::put_trace(c, {"1", now + std::chrono::seconds(at), std::to_string(at), false, "[]"}, 3);
+        });
+    std::string kept;
+    for (auto const& t : db.read([](store::connection& c) { return store::list_traces(c, "1"); }))
+        kept += t.session_id + " ";
+    CHECK(kept == "30 5 6 ");
+}
+
+TEST_CASE_METHOD(
+    commands_fixture, "what is finished is forgotten by age and by number, what is open is not", "[store]") {
+    auto const finish = [&](std::string const& id, time_point at, char const* state) {
+        add(id, "get");
+        db.write([&](store::connection& c) {
+            auto one = *store::find_command(c, id);
+            one.state = state;
+            one.updated = at;
+            CHECK(store::update_command(c, one));
+        });
+    };
+    auto const forget = [&](time_point before, std::int64_t kept, std::int64_t most = 100) {
+        auto const ids =
+            db.read([&](store::connection& c) { return store::commands_to_forget(c, before, kept, most); });
+        db.write([&](store::connection& c) { store::forget_commands(c, ids); });
+        return ids.size();
+    };
+    add("open", "get");
+    add("sent", "get");
+    db.write([&](store::connection& c) { CHECK(store::deliver_command(c, "sent", now)); });
+    for (auto const* state : {"done", "failed", "unknown", "cancelled"}) finish(state, now - 48h, state);
+    for (auto const* id : {"a", "b", "c"}) finish(id, now, "done");
+    SECTION("by age") {
+        CHECK(forget(now - 72h, 100) == 0);
+        CHECK(forget(now - 24h, 100, 3) == 3);
+        CHECK(forget(now - 24h, 100, 3) == 1);
+        CHECK(states() == "open:queued sent:sent a:done b:done c:done ");
+    }
+    SECTION("by number, the last ones stay") {
+        CHECK(forget(now - 72h, 2) == 5);
+        CHECK(states() == "open:queued sent:sent b:done c:done ");
+    }
+    SECTION("of each device by itself") {
+        db.write([&](store::connection& c) {
+            store::add_device(c, {.id = "2", .user_id = "u2", .enrolled = now});
+            store::add_command(c, {.id = "x", .device_id = "2", .state = "done", .updated = now});
+        });
+        CHECK(forget(now - 72h, 7) == 0);
+    }
+}
+
 TEST_CASE_METHOD(commands_fixture, "users whose groups are not known are looked up first", "[store]") {
     db.write([&](store::connection& c) {
         store::add_device(c, {.id = "2", .user_id = "u2", .enrolled = now});

@@ -98,6 +98,18 @@ http::response selected(service::appliance& a, std::string const& query) {
     return reply(200, {{"value", std::move(value)}});
 }
 
+// "user": who is taken to be signed in, the UPN null where it is not known.
+http::response plan(service::appliance& a, std::string const& device, std::string const& query) {
+    auto const all = service::plan(a, device, find_parameter(parse_query(query), "user").value_or(""));
+    if (!all) return refused(all.error());
+    json::array value;
+    for (auto const& c : all->commands) value.push_back(to_json(c));
+    json::value user = nullptr;
+    if (!all->user_id.empty())
+        user = {{"id", all->user_id}, {"upn", all->upn.empty() ? json::value(nullptr) : json::value(all->upn)}};
+    return reply(200, {{"user", std::move(user)}, {"value", std::move(value)}});
+}
+
 http::response remove_device(service::appliance& a, std::string const& id) {
     auto const gone = service::remove(a, id);
     return gone ? reply(200, {{"id", gone->id}, {"name", gone->name}}) : refused(gone.error());
@@ -221,8 +233,7 @@ http::response serve(service::appliance& a, about const& us, http::request const
     }
     if (is({"devices", "*", "plan"})) {
         if (!get) return no_method();
-        auto const all = service::plan(a, path[1], find_parameter(parse_query(r.query), "user").value_or(""));
-        return all ? list(*all) : refused(all.error());
+        return plan(a, path[1], r.query);
     }
     if (is({"devices", "*", "trace"})) {
         if (!get) return no_method();

@@ -104,6 +104,9 @@ json::object to_json(service::device_details const& d) {
     all["mdm_device_id"] = d.summary.device.mdm_device_id;
     all["hardware_id"] = text(d.summary.device.hardware_id);
     all["client_request_id"] = d.summary.device.correlation_id;
+    all["entra_claim"] = !d.claim ? json::value(nullptr)
+                                  : json::value({{"entra_device_id", d.claim->entra_device_id},
+                                        {"since", rfc3339(d.claim->since)}, {"problem", text(d.claim->problem)}});
     // Whose a setting is: the user's name where it is known, else the object ID.
     auto const user_name = [&](std::string const& id) -> json::value {
         if (id == d.summary.device.user_id && !d.summary.device.upn.empty()) return json::value(d.summary.device.upn);

@@ -1,18 +1,15 @@
 #include "crypto/message_signature.hpp"
 
-#include <openssl/cms.h>
+#include <fmt/format.h>
 #include <ctime>
 
 #include "core/text.hpp"
-#include "crypto/openssl.hpp"
+#include "crypto/cms.hpp"
 
 namespace mdmd::crypto {
 namespace {
 
-using cms_handle = handle<CMS_ContentInfo, CMS_ContentInfo_free>;
 using digest_handle = handle<EVP_MD, EVP_MD_free>;
-
-constexpr std::size_t longest = 64 * 1024;
 
 std::string md5(std::string_view text) {
     error_queue const errors;
@@ -22,15 +19,6 @@ std::string md5(std::string_view text) {
     unsigned size = 0;
     must(EVP_Digest(text.data(), text.size(), bytes(out), &size, algorithm.get(), nullptr) == 1, "EVP_Digest");
     return out;
-}
-
-bool digest_is_known(CMS_SignerInfo* signer) {
-    X509_ALGOR* digest = nullptr;
-    CMS_SignerInfo_get0_algs(signer, nullptr, nullptr, &digest, nullptr);
-    ASN1_OBJECT const* oid = nullptr;
-    X509_ALGOR_get0(&oid, nullptr, nullptr, digest);
-    int const nid = OBJ_obj2nid(oid);
-    return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
 }
 
 // None where it is not signed, or there more than once, or no time.
@@ -70,31 +58,20 @@ std::string md5_credential(std::string_view name, secret const& password, std::s
 result<message_signature> check_message_signature(
     std::string_view header, std::string_view body, certificate const& signer) {
     error_queue const errors;
-    if (header.size() > longest) return fail(errc::malformed, "the message's signature is over 64 KiB");
+    constexpr std::string_view what = "the message's signature";
+    if (header.size() > largest_cms) return fail(errc::malformed, fmt::format("{} is over 64 KiB", what));
     auto const der = unbase64(header);
-    if (!der) return fail(errc::malformed, "the message's signature is not in base64");
-    auto const* at = bytes(*der);
-    cms_handle const message(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(der->size())));
-    if (!message) return fail(errc::malformed, "the message's signature is no CMS message: " + error_queue::reason());
-    if (at != bytes(*der) + der->size()) return fail(errc::malformed, "something follows the message's signature");
-    if (OBJ_obj2nid(CMS_get0_type(message.get())) != NID_pkcs7_signed)
-        return fail(errc::malformed, "the message's signature is no SignedData");
+    if (!der) return fail(errc::malformed, fmt::format("{} is not in base64", what));
+    auto const read = read_signed_data(*der, signed_with::sha2, what);
+    if (!read) return read.error();
+    auto const& [message, one] = *read;
     if (CMS_is_detached(message.get()) != 1)
-        return fail(errc::malformed, "the message's signature holds a content of its own");
-    STACK_OF(CMS_SignerInfo)* const signers = CMS_get0_SignerInfos(message.get());
-    if (!signers || sk_CMS_SignerInfo_num(signers) != 1)
-        return fail(errc::malformed, "the message's signature has not exactly one signer");
-    auto* const one = sk_CMS_SignerInfo_value(signers, 0);
-    if (!digest_is_known(one))
-        return fail(errc::malformed, "the message's signature is not made with SHA-256, SHA-384 or SHA-512");
+        return fail(errc::malformed, fmt::format("{} holds a content of its own", what));
 
     X509* const x509 = signer.get().x509.get();
     if (CMS_SignerInfo_cert_cmp(one, x509) != 0 || holds_another(message.get(), one, signer))
         return fail(errc::unauthenticated, "the message's signature names another certificate");
-    EVP_PKEY const* const key = X509_get0_pubkey(x509);
-    if (!key) return fail(errc::unauthenticated, "the signer's key is of a kind that is not known, or damaged");
-    if (auto const objection = key_objection(key); !objection.empty())
-        return fail(errc::unauthenticated, "the signer's certificate holds " + objection);
+    if (auto const good = check_signer_key(x509); !good) return good.error();
     // Only the certificate that is given counts, whatever others the message has, and no chain is built.
     CMS_SignerInfo_set1_signer_cert(one, x509);
     // Behind a filter: of a memory BIO itself CMS_verify makes a copy, which it leaks where it knows no digest of the

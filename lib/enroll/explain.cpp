@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "core/hresult.hpp"
 #include "core/text.hpp"
 #include "enroll/messages.hpp"
 
@@ -190,20 +190,8 @@ explanation const* explain(std::string_view text) {
         if (iequals(e.constant, text)) return &e;
     for (auto const& f : refusals())
         if (f.error_type && iequals(f.error_type, text)) return explain(f.hresult);
-    auto const number = [&](std::string_view digits, int base) -> std::optional<std::int64_t> {
-        std::int64_t value = 0;
-        auto const [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-        return !digits.empty() && failed == std::errc{} && end == digits.data() + digits.size() ? std::optional(value)
-                                                                                                : std::nullopt;
-    };
-    auto const prefixed = text.size() > 2 && iequals(text.substr(0, 2), "0x");
-    auto value = number(prefixed ? text.substr(2) : text, prefixed ? 16 : 10);
-    // Event logs print the number without its prefix, or as a negative decimal one.
-    if (!prefixed && (!value || (text.size() == 8 && *value > 0))) value = number(text, 16);
-    return value && *value >= std::numeric_limits<std::int32_t>::min() &&
-                   *value <= std::numeric_limits<std::uint32_t>::max()
-               ? explain(static_cast<std::uint32_t>(*value))
-               : nullptr;
+    auto const code = parse_hresult(text);
+    return code ? explain(*code) : nullptr;
 }
 
 }  // namespace mdmd::enroll

@@ -86,6 +86,13 @@ struct group_page {
 // GET of a page's `next`.
 http::call next_member_groups(access_token const&, std::string next, std::string client_request_id);
 
+// GET /v1.0/devices(deviceId='…')/registeredOwners?$select=id: who joined or registered the device; at most one today.
+http::call registered_owners(
+    application const&, access_token const&, std::string_view device_id, std::string client_request_id);
+// Object IDs, lower case. Errors: forbidden (403; says which permission is missing), not_found (404: Entra has no such
+// device), malformed, unavailable (another status).
+[[nodiscard]] result<std::set<std::string>> parse_registered_owners(http::response const&);
+
 // GET /v1.0/users/{user_id}?$select=id,accountEnabled
 http::call read_account(
     application const&, access_token const&, std::string_view user_id, std::string client_request_id);

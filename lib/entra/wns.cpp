@@ -106,14 +106,14 @@ push_answer parse_push_answer(http::response const& r, time_point now) {
         case 404:
         case 410: out.what = push_outcome::channel_gone; break;
         case 406:
-        case 429:
+        case 429: out.what = push_outcome::throttled; break;
         case 500:
         case 502:
         case 503:
         case 504: out.what = push_outcome::later; break;
         default: break;
     }
-    if (out.what == push_outcome::later) out.retry_after = retry_after(r, now);
+    if (out.what == push_outcome::later || out.what == push_outcome::throttled) out.retry_after = retry_after(r, now);
     return out;
 }
 

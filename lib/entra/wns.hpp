@@ -33,7 +33,8 @@ enum class push_outcome {
     token_ended,   // 401
     foreign,       // 403: the channel belongs to another app identity
     channel_gone,  // 404, 410
-    later,         // 406, 429, 500, 502, 503, 504: throttled, or trouble of the service's
+    later,         // 500, 502, 503, 504, or the channel is throttled
+    throttled,     // 406, 429: we ask for too much, whatever the channel
     refused,       // all else
 };
 struct push_answer {

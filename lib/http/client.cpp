@@ -8,14 +8,13 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 #include <charconv>
 #include <deque>
 #include <future>
 
+#include "http/answers.hpp"
 #include "http/framing.hpp"
 #include "http/stream.hpp"
 #include "http/tls.hpp"
@@ -28,8 +27,7 @@ using steady = std::chrono::steady_clock;
 
 constexpr auto as_values = net::as_tuple(net::use_awaitable);
 constexpr std::size_t idle_per_origin = 8;
-constexpr std::chrono::seconds idle_most{30};  // less than what servers and firewalls between commonly allow
-constexpr std::uint32_t answer_header_bytes = 64 * 1024;
+constexpr std::chrono::seconds idle_most{30};   // less than what servers and firewalls between commonly allow
 constexpr std::size_t input_bytes = 32 * 1024;  // two reads: rarely grows, so that wiping it at its end reaches all
 
 // Where a call goes.
@@ -149,113 +147,6 @@ std::string plain_words(error_code const& e) {
     if (words.size() > 1 && words[1] >= 'a' && words[1] <= 'z') words[0] = lower(words.substr(0, 1))[0];
     return words;
 }
-
-// A proxy's answer to CONNECT as it comes in: nothing but a header, whatever lengths it states [RFC 9110 9.3.6]. So
-// the fields are not even looked at.
-class connect_reader {
-public:
-    // Takes from the front of `input` what belongs to the answer. Errors hold nothing that the proxy sent.
-    result<void> put(std::string& input) {
-        static constexpr std::string_view version = "HTTP/1.", end = "\r\n\r\n";
-        while (status_ == 0) {
-            auto const known = std::min(input.size(), version.size());
-            if (input.compare(0, known, version, 0, known) != 0) return not_http();
-            auto const at = input.find(end, seen_);
-            auto const size = at == input.npos ? input.size() : at + end.size();
-            if (before_ + size > answer_header_bytes)
-                return fail(errc::unavailable, fmt::format("answer's header over {} bytes", answer_header_bytes));
-            if (at == input.npos) {
-                seen_ = input.size() - std::min(input.size(), end.size() - 1);
-                return {};
-            }
-            auto const status = status_of(std::string_view(input).substr(0, input.find("\r\n")));
-            if (status == 0) return not_http();
-            bool const interim = status < 200 && status != 101;  // RFC 9110 section 15.2
-            if (!interim) status_ = status;
-            input.erase(0, size);
-            before_ += size;
-            seen_ = 0;
-        }
-        return {};
-    }
-    int status() const { return status_; }  // 0: not there yet
-
-private:
-    static error not_http() { return fail(errc::unavailable, "answer is not HTTP"); }
-    // 0: not a status line [RFC 9112 section 4]. Some proxies leave out the blank before an empty reason.
-    static int status_of(std::string_view line) {
-        auto const digit = [&](std::size_t at) { return line[at] >= '0' && line[at] <= '9'; };
-        bool const good = line.size() >= 12 && digit(7) && line[8] == ' ' && line[9] >= '1' && digit(9) && digit(10) &&
-                          digit(11) && (line.size() == 12 || line[12] == ' ');
-        return good ? (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0') : 0;
-    }
-
-    int status_ = 0;
-    std::size_t seen_ = 0;    // where the end of the header may begin
-    std::size_t before_ = 0;  // bytes of interim answers
-};
-
-// One answer as it comes in.
-class answer_reader {
-public:
-    answer_reader(bool head, std::size_t body_bytes) : head_(head), body_bytes_(body_bytes) { begin(); }
-
-    // Takes from the front of `input` what belongs to the answer.
-    result<void> put(std::string& input) {
-        while (!parser_->is_done() && !input.empty()) {
-            error_code e;
-            input.erase(0, parser_->put(net::buffer(input), e));
-            if (e == beast::http::error::need_more) return {};
-            if (e) return failure(e);
-            if (!parser_->is_header_done()) continue;
-            if (!parser_->chunked() && parser_->get().count(beast::http::field::transfer_encoding) > 0)
-                return fail(errc::unavailable, "answer with an unknown Transfer-Encoding");
-            // An interim answer (RFC 9110 section 15.2) precedes the one we want; 101 was not asked for.
-            if (auto const status = parser_->get().result_int(); status < 200 && parser_->is_done()) {
-                if (status == 101) return fail(errc::unavailable, "answer 101 that nobody asked for");
-                begin();
-            }
-        }
-        return {};
-    }
-    // The peer has closed: some answers end so.
-    result<void> put_end() {
-        error_code e;
-        parser_->put_eof(e);
-        if (e || !parser_->is_done())
-            return fail(errc::unavailable, "connection closed before the answer was complete");
-        return {};
-    }
-    bool done() const { return parser_->is_done(); }
-    bool keep_alive() const { return parser_->keep_alive(); }
-    response take() {
-        auto message = parser_->release();
-        response r{.status = static_cast<int>(message.result_int()), .headers = {}, .body = {}};
-        for (auto const& f : message) r.headers.add(std::string(f.name_string()), std::string(f.value()));
-        r.body = std::move(message.body());
-        return r;
-    }
-
-private:
-    void begin() {
-        parser_.emplace();
-        parser_->eager(true);
-        parser_->skip(head_);
-        parser_->header_limit(answer_header_bytes);
-        parser_->body_limit(body_bytes_);
-    }
-    error failure(error_code const& e) const {
-        if (e == beast::http::error::body_limit || e == beast::http::error::buffer_overflow)
-            return fail(errc::too_large, fmt::format("answer over {} bytes", body_bytes_));
-        if (e == beast::http::error::header_limit)
-            return fail(errc::too_large, fmt::format("answer's header over {} bytes", answer_header_bytes));
-        return fail(errc::unavailable, fmt::format("answer is not HTTP: {}", e.message()));
-    }
-
-    bool head_;
-    std::size_t body_bytes_;
-    std::optional<beast::http::response_parser<beast::http::string_body>> parser_;
-};
 
 }  // namespace
 

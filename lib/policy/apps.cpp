@@ -19,7 +19,7 @@ constexpr std::string_view msi_root = "./Device/Vendor/MSFT/EnterpriseDesktopApp
 constexpr auto look_again = 24h;       // at what is done
 constexpr auto longest_pause = 24h;    // between two jobs
 constexpr auto removal_time = 1h;      // for an uninstallation before it is asked for again
-constexpr auto delivery_time = 24h;    // for Windows to fetch a package
+constexpr auto delivery_time = 24h;    // for Windows to fetch a package: a computer that is off at night has a day
 constexpr int retry_interval_min = 5;  // between Windows' own retries
 
 // What a command is for: the last part of its key.
@@ -227,16 +227,30 @@ struct turn {
         return {};
     }
 
+    // Not before a day, since Windows may still be at it; what it comes to by then is looked at first.
+    void give_up(std::string detail) const {
+        set_failed(r, std::move(detail), now);
+        r.next_try = now + look_again;
+    }
+    bool is_overdue() const {
+        return now - r.since >
+               delivery_time + (app.timeout + std::chrono::minutes(retry_interval_min)) * (app.retries + 1);
+    }
+
     bool is_busy() const { return r.state == app_state::sent || r.state == app_state::installing; }
 
     commands take_status(omadm::outcome const& o) const {
-        if (!is_busy() || is_passing(o.status)) return {};
+        if (!is_busy()) return {};
         if (o.status == 404) {  // the order never came, or what it led to is gone
             set_state(r, app_state::pending, now);
             return ask(ask_version, "Version");
         }
         auto const value = o.value ? parse_hresult(*o.value) : std::nullopt;
-        if (!is_success(o.status) || !value || *value > 1000) return {};
+        if (!is_success(o.status) || !value || *value > 1000) {
+            if (is_overdue())
+                give_up(fmt::format("what became of the installation cannot be read (status {})", o.status));
+            return {};
+        }
         r.msi_status = static_cast<int>(*value);
         switch (r.msi_status) {
             case 70: return ask(ask_version, "Version");
@@ -250,9 +264,8 @@ struct turn {
                 return {};
             default: break;
         }
-        auto const most = delivery_time + (app.timeout + std::chrono::minutes(retry_interval_min)) * (app.retries + 1);
-        if (now - r.since > most) {
-            set_failed(r, fmt::format("the installation did not come to an end (Status {})", r.msi_status), now);
+        if (is_overdue()) {
+            give_up(fmt::format("the installation did not come to an end (Status {})", r.msi_status));
             return {};
         }
         r.detail.clear();

@@ -6,33 +6,12 @@
 
 #include "config/node_uri.hpp"
 #include "config/substitution.hpp"
+#include "core/glob.hpp"
 #include "core/text.hpp"
 #include "policy/policy.hpp"
 
 namespace mdmd::policy {
 namespace {
-
-char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-// * is any text, ? one byte; letters in any case. Linear but for going back to the last star.
-bool matches(std::string_view pattern, std::string_view text) {
-    std::size_t p = 0, t = 0, star = pattern.npos, resume = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            resume = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || fold(pattern[p]) == fold(text[t]))) {
-            ++p;
-            ++t;
-        } else if (star != pattern.npos) {
-            p = star + 1;
-            t = ++resume;
-        } else {
-            return false;
-        }
-    }
-    return pattern.find_first_not_of('*', std::min(p, pattern.size())) == pattern.npos;
-}
 
 template <class Range, class Holds> fit any(Range const& all, bool known, Holds holds) {
     if (all.empty()) return fit::yes;
@@ -186,7 +165,7 @@ fit target_fit(config::policy_target const& t, device_traits const& device, pers
         any(t.ownerships, true, [&](config::ownership o) { return o == device.ownership; }),
         any(t.users, true, user_holds),
         any(t.groups, who.groups_known || !is_known(who), group_holds),
-        any(t.device_names, !device.name.empty(), [&](auto const& name) { return matches(name, device.name); }),
+        any(t.device_names, !device.name.empty(), [&](auto const& name) { return fits_glob(name, device.name); }),
         version_fit(t, device.os_version),
     };
     return *std::min_element(parts.begin(), parts.end());

@@ -37,11 +37,14 @@ bool may_pass(setting_record const& r) {
            (r.status == 409 || r.status == 420 || r.status >= 500);
 }
 
+bool is_unwanted(setting_record const& r) {
+    return r.state == setting_state::removing || r.state == setting_state::removal_failed;
+}
+
 // Whether something of ours may be on the device. What was refused from the start is not, and must not be deleted:
 // the node may be there in its own right.
 bool on_device(setting_record const& r) {
-    return r.delivered || r.state == setting_state::applied || r.state == setting_state::removing || r.reported ||
-           is_success(r.status);
+    return r.delivered || r.state == setting_state::applied || is_unwanted(r) || r.reported || is_success(r.status);
 }
 
 omadm::command write(setting_record const& r, std::string const& canonical) {
@@ -155,7 +158,7 @@ std::optional<omadm::wanted> take_read(std::string const& uri, setting_record& r
 std::optional<omadm::wanted> take_write(std::string const& uri, setting_record& r, omadm::outcome const& o) {
     auto const before = std::exchange(r.status, o.status);
     r.original_error = o.original_error;
-    if (r.state == setting_state::removing) return std::nullopt;
+    if (is_unwanted(r)) return std::nullopt;
     ++r.attempts;
     if (is_success(o.status)) r.delivered = true;
     // What was sent is no longer what is wanted: what is wanted is still owed.
@@ -194,12 +197,13 @@ void take_removal(record_map& records, record_map::iterator at, omadm::outcome c
     auto& r = at->second;
     bool const gone = is_success(o.status) || o.status == 404;
     bool const refused = o.status == 405 || o.status == 425;
-    if (r.state == setting_state::removing) {
+    if (is_unwanted(r)) {
         if (gone || refused) {
             records.erase(at);
             return;
         }
         ++r.attempts;
+        if (!is_passing(o.status)) r.state = setting_state::removal_failed;
     } else if (gone) {  // wanted again meanwhile
         r.state = setting_state::pending;
         r.reported.reset();
@@ -218,13 +222,14 @@ std::string_view name(setting_state s) {
         case setting_state::failed: return "failed";
         case setting_state::not_applicable: return "not_applicable";
         case setting_state::removing: return "removing";
+        case setting_state::removal_failed: return "removal_failed";
     }
     return "pending";
 }
 
 std::optional<setting_state> parse_setting_state(std::string_view text) {
     for (auto const s : {setting_state::pending, setting_state::applied, setting_state::failed,
-             setting_state::not_applicable, setting_state::removing})
+             setting_state::not_applicable, setting_state::removing, setting_state::removal_failed})
         if (name(s) == text) return s;
     return std::nullopt;
 }
@@ -238,7 +243,10 @@ record_map reconcile(desired_state const& wish, record_map records) {
         } else if (!on_device(r)) {
             it = records.erase(it);
         } else {
-            if (std::exchange(r.state, setting_state::removing) != setting_state::removing) r.attempts = 0;
+            if (!is_unwanted(r)) {
+                r.state = setting_state::removing;
+                r.attempts = 0;
+            }
             ++it;
         }
     }
@@ -248,8 +256,8 @@ record_map reconcile(desired_state const& wish, record_map records) {
         if (!added && undecided(r)) continue;
         // What a device took, its Windows has, whatever else is said of it.
         bool const absent = wanted.not_applicable && !on_device(r);
-        if (!added && (r.state == setting_state::removing || !same_wish(r.wanted, wanted) ||
-                          absent != (r.state == setting_state::not_applicable))) {
+        if (!added &&
+            (is_unwanted(r) || !same_wish(r.wanted, wanted) || absent != (r.state == setting_state::not_applicable))) {
             // Known to be there: the state that says so goes, what is known must not.
             if (on_device(r) && !is_success(r.status) && !r.reported) r.status = 200;
             r.state = setting_state::pending;
@@ -262,10 +270,11 @@ record_map reconcile(desired_state const& wish, record_map records) {
     return records;
 }
 
-std::vector<omadm::wanted> first_round(record_map const& records) {
+std::vector<omadm::wanted> first_round(record_map const& records, bool whole) {
     std::vector<omadm::wanted> out;
     for (auto it = records.rbegin(); it != records.rend(); ++it)  // what is below a node before the node
-        if (it->second.state == setting_state::removing) {
+        if (it->second.state == setting_state::removing ||
+            (whole && it->second.state == setting_state::removal_failed)) {
             omadm::command remove;
             remove.what = omadm::verb::remove;
             remove.uri = it->second.wanted.uri;

@@ -85,7 +85,8 @@ enum class setting_state {
     failed,   // the device refused it: not tried again until the wish changes, but for errors of its own (409, 420,
               // 5xx), of which Windows has passing ones: those are tried again in each session, five times in all
     not_applicable,  // the device's Windows does not have the node: not sent, pending once it does
-    removing,        // no policy wants it any more, to be deleted; a Delete that fails is tried again in each session
+    removing,        // no policy wants it any more, to be deleted
+    removal_failed,  // the device refused the Delete: tried again whenever the device is read whole
 };
 std::string_view name(setting_state);
 std::optional<setting_state> parse_setting_state(std::string_view);
@@ -112,8 +113,8 @@ record_map reconcile(desired_state const&, record_map);
 // The commands for a session, their keys being "setting:" + canonical URI: the deletes that are owed, children first;
 // the writes, in the order of the policies but parents first, and those of one atomic_group() together. A pending
 // setting that may be on the device is written with Replace; one that never was with Replace where it is a Policy CSP
-// leaf (Windows takes it as an upsert there), with Add elsewhere.
-std::vector<omadm::wanted> first_round(record_map const&);
+// leaf (Windows takes it as an upsert there), with Add elsewhere. `whole`: the device is read whole in this session.
+std::vector<omadm::wanted> first_round(record_map const&, bool whole = false);
 // A Get of each applied setting with a value, so that drift shows.
 std::vector<omadm::wanted> drift_round(record_map const&);
 // The writes of those settings that an Atomic took back with it, to be sent once more after what failed in it was
@@ -125,8 +126,8 @@ std::vector<omadm::wanted> again(record_map const&, std::set<std::string> const&
 // value or no node (a setting that is pending already gets no second write: it waits for the next session). 200,
 // 201-299 but 215 and 216 are success; for Delete 404 is too. 215, 216, 401, 407, 408, 417, 503 and 506 leave the
 // setting pending; other errors are final for a write. The outcome of a write that is no longer what is wanted leaves
-// it pending. A Get that fails otherwise than by 404 says nothing. A record whose removal is done or refused (405, 425)
-// is taken out.
+// it pending. A Get that fails otherwise than by 404 says nothing. A record whose removal is done, or refused for ever
+// (405, 425), is taken out.
 std::optional<omadm::wanted> take(record_map&, omadm::outcome const&);
 
 // Whether what a node reports is what was asked for: bool true = 1, int by number, b64 by its bytes, text after

@@ -1,16 +1,15 @@
 #include "service/appliance.hpp"
 
-#include "store/commands.hpp"
-
 namespace mdmd::service {
 
 void appliance::tend_sessions() {
-    constexpr std::int64_t most_at_once = 500;
     sessions.tick();
+    orders.tick();
+}
+
+void appliance::look_up_people() {
     groups.tick();
-    auto const now = ctx.time.now();
-    auto const due = ctx.db.read([&](store::connection& db) { return store::has_expired_commands(db, now); });
-    if (due) ctx.db.write([&](store::connection& db) { store::expire_commands(db, now, most_at_once); });
+    claims.tick();
 }
 
 void appliance::reload(std::shared_ptr<configuration const> next, http::transport out) {
@@ -28,6 +27,7 @@ void appliance::reload(std::shared_ptr<configuration const> next, http::transpor
     token.reload();
     ends.ask_again();
     push.reload();
+    claims.retry_now();
     report.retry_now();
     ctx.db.write([&](store::connection& db) { store::retry_reports_now(db, ctx.time.now()); });
     report.judge_all();

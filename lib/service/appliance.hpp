@@ -10,9 +10,11 @@
 #include "service/credentials.hpp"
 #include "service/delivery.hpp"
 #include "service/enrollment.hpp"
+#include "service/entra_claims.hpp"
 #include "service/expiry.hpp"
 #include "service/groups.hpp"
 #include "service/management.hpp"
+#include "service/order_upkeep.hpp"
 #include "service/packages.hpp"
 #include "service/pins.hpp"
 #include "service/push.hpp"
@@ -37,6 +39,7 @@ struct appliance {
     application_token token{ctx};
     user_groups groups{ctx, token};
     service::accounts accounts{ctx, token};
+    service::entra_claims claims{ctx, token};
     service::pins pins{ctx};
     troubleshooting trouble{ctx};
     admission may{ctx, groups, accounts};
@@ -48,6 +51,7 @@ struct appliance {
     enrollment enroll{ctx, who, may, renew, trouble};
     service::push push{ctx};
     trace sessions{ctx};
+    order_upkeep orders{ctx};
     management manage{ctx, keys, push, sessions};
     service::tally tally{ctx};
     reporter report{ctx, token};
@@ -56,8 +60,11 @@ struct appliance {
     reminders remind{ctx, ends};
     service::notices notices{ctx};
 
-    // Called by the timer: what sessions leave to be done behind them.
+    // Called by the timer: what sessions leave to be done behind them. Waits for nobody but the store.
     void tend_sessions();
+
+    // By a timer of its own, since Graph may take its time: what Entra knows of users and their devices.
+    void look_up_people();
 
     // A new configuration takes effect: the keys are tried at once, devices are judged by the new policies.
     void reload(std::shared_ptr<configuration const>, http::transport);

@@ -70,6 +70,10 @@ std::vector<omadm::wanted> finish(part p, std::string_view provider_id) {
     return {write(omadm::verb::replace, root(p, provider_id) + "ServerHasFinishedProvisioning", "bool", "true")};
 }
 
+bool is_of(part p, std::string_view uri) {
+    return uri.find("/FirstSyncStatus/") != uri.npos && uri.starts_with(p == part::device ? "./Device/" : "./User/");
+}
+
 bool is_end(omadm::outcome const& o) { return o.sent.uri.ends_with("/FirstSyncStatus/ServerHasFinishedProvisioning"); }
 
 std::optional<omadm::wanted> take(omadm::outcome const& o) {

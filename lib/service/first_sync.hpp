@@ -25,6 +25,8 @@ std::vector<omadm::wanted> begin(
 // And what ends the server's share of it: all that is expected was sent.
 std::vector<omadm::wanted> finish(part, std::string_view provider_id);
 
+// Whether the node is one of these.
+bool is_of(part, std::string_view uri);
 // Whether it is the outcome of what finish() gives.
 bool is_end(omadm::outcome const&);
 // The outcome of one of these: what to send instead (Replace where an Add found the node, Add where a Replace did not).

@@ -23,8 +23,8 @@ public:
     // now is not turned away by what is remembered: that is used for 10 s only where it would. Errors: as of().
     [[nodiscard]] result<bool> may_enroll(std::string_view user_id);
 
-    // Called by the timer: where policies are for groups, the groups of enrolled devices' users are kept in the store,
-    // not older than an hour where Graph answers, for sessions and verdicts to go by.
+    // Called by a timer of its own: where policies are for groups, the groups of enrolled devices' users are kept in
+    // the store, not older than an hour where Graph answers, for sessions and verdicts to go by.
     void tick();
 
     void forget();  // another tenant's users come from now on

@@ -149,6 +149,7 @@ result<device_details> details(appliance& a, std::string_view id_or_name) {
             .facts = store::list_facts(db, id),
             .certificates = store::list_certificates(db, id),
             .report = store::find_report(db, id),
+            .claim = store::find_entra_claim(db, id),
             .users = store::list_device_users(db, id),
             .refreshed = last && to_ms(last->refreshed) != 0 ? std::optional(last->refreshed) : std::nullopt};
     });

@@ -79,8 +79,9 @@ struct device_details {
     std::vector<store::fact> facts;
     std::vector<store::certificate> certificates;
     std::optional<store::report> report;
-    std::vector<store::device_user> users;  // who were seen signed in
-    std::optional<time_point> refreshed;    // when inventory and settings were last read whole
+    std::optional<store::entra_claim> claim;  // its own word which of Entra's devices it is, not confirmed
+    std::vector<store::device_user> users;    // who were seen signed in
+    std::optional<time_point> refreshed;      // when inventory and settings were last read whole
 };
 [[nodiscard]] result<device_details> details(appliance&, std::string_view id_or_name);
 
@@ -117,9 +118,14 @@ struct planned_command {
     std::optional<std::string> value;
     std::string what;  // "setting", "command", "fact", "first-sync", "app", "push"
 };
+struct session_plan {
+    std::string user_id;  // who is taken to be signed in; empty: nobody
+    std::string upn;      // empty: nobody, or it is not known, and what is filled in with it waits
+    std::vector<planned_command> commands;
+};
 // What the device's next session would send first, in order, were `user` signed in (empty: of a work account who
 // enrolled it, otherwise nobody). Errors: as find(), and malformed.
-[[nodiscard]] result<std::vector<planned_command>> plan(appliance&, std::string_view id_or_name, std::string_view user);
+[[nodiscard]] result<session_plan> plan(appliance&, std::string_view id_or_name, std::string_view user);
 
 // The kept management sessions of a device, oldest first. Errors: as find().
 [[nodiscard]] result<std::vector<store::trace>> traces(appliance&, std::string_view id_or_name);

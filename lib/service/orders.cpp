@@ -9,14 +9,13 @@
 #include "service/operate.hpp"
 #include "service/selection.hpp"
 #include "service/session_work.hpp"
+#include "service/user_node.hpp"
 
 namespace mdmd::service {
 namespace {
 
 constexpr std::size_t value_limit = 256 * 1024;
 constexpr auto longest_ttl = std::chrono::days(3650);
-
-bool is_user_node(std::string_view uri) { return iequals(uri.substr(0, 7), "./User/"); }
 
 result<void> check_command(new_command const& c) {
     auto const verb = omadm::parse_verb(c.verb);
@@ -82,17 +81,21 @@ result<store::command> prepared(new_command c, time_point now) {
     return out;
 }
 
+struct known_user {
+    std::string id, upn;
+};
+
 // Whose ./User nodes are meant: one of those seen on the device, or who enrolled it.
-result<std::string> user_of(store::connection& db, store::device const& device, std::string const& asked) {
+result<known_user> user_of(store::connection& db, store::device const& device, std::string const& asked) {
     auto const wanted = lower(asked);
     if (wanted.empty()) {
-        if (!device.user_id.empty()) return device.user_id;
+        if (!device.user_id.empty()) return known_user{device.user_id, device.upn};
         return fail(errc::malformed,
             fmt::format("device '{}' was enrolled by no user: name the one whose node is meant", device.name));
     }
-    if (wanted == device.user_id || wanted == lower(device.upn)) return device.user_id;
+    if (wanted == device.user_id || wanted == lower(device.upn)) return known_user{device.user_id, device.upn};
     for (auto const& u : store::list_device_users(db, device.id))
-        if (wanted == u.user_id || wanted == lower(u.upn)) return u.user_id;
+        if (wanted == u.user_id || wanted == lower(u.upn)) return known_user{u.user_id, u.upn};
     return fail(
         errc::malformed, fmt::format("'{}' has not been seen on device '{}'", printable(asked, 100), device.name));
 }
@@ -108,7 +111,7 @@ result<store::command> queue_for(
     if (is_user_node(command.uri)) {
         auto who = user_of(db, *device, user);
         if (!who) return who.error();
-        command.user_id = std::move(*who);
+        command.user_id = std::move(who->id);
     } else if (!user.empty()) {
         return fail(errc::malformed, "a user is of nodes below ./User alone");
     }
@@ -207,14 +210,14 @@ result<store::command> cancel(appliance& a, std::string_view command_id) {
     });
 }
 
-result<std::vector<planned_command>> plan(appliance& a, std::string_view id_or_name, std::string_view user) {
+result<session_plan> plan(appliance& a, std::string_view id_or_name, std::string_view user) {
     auto const device = find(a, id_or_name);
     if (!device) return device.error();
     presence there;
     if (!user.empty() || device->enrollment_type != "Device") {
         auto const who = a.ctx.db.read([&](store::connection& db) { return user_of(db, *device, std::string(user)); });
         if (!who) return who.error();
-        there = {.user_id = *who, .upn = std::string(user.empty() ? device->upn : user), .active = true};
+        there = {.user_id = who->id, .upn = who->upn, .active = true};
     }
     session_work work(a.ctx.config(), a.push, *device, std::nullopt, a.ctx.time.now());
     auto const last = a.ctx.db.read([&](store::connection& db) {
@@ -222,9 +225,9 @@ result<std::vector<planned_command>> plan(appliance& a, std::string_view id_or_n
         return store::find_session(db, device->id);
     });
     work.begin(last);
-    std::vector<planned_command> all;
+    session_plan all{.user_id = there.user_id, .upn = there.upn, .commands = {}};
     for (auto const& w : work.queue({}))
-        all.push_back({std::string(omadm::name(w.what.what)), w.what.uri, w.what.format, w.what.data,
+        all.commands.push_back({std::string(omadm::name(w.what.what)), w.what.uri, w.what.format, w.what.data,
             std::string(kind_of_key(w.key))});
     return all;
 }

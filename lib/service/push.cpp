@@ -9,7 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_waiting = 10'000;
 constexpr auto longest_wait = 15min;  // a device that could not be woken by then comes by its own schedule
 constexpr auto longest_pause = 2h;    // what the push service asks for, at most
 constexpr auto call_limit = 10s;
@@ -41,13 +40,9 @@ bool push::configured() const { return context_.config()->settings.management.pu
 void push::wake(std::string_view device_id) {
     if (!configured()) return;
     std::scoped_lock const lock(mutex_);
-    if (std::any_of(queue_.begin(), queue_.end(), [&](waiting const& w) { return w.device_id == device_id; })) return;
-    if (queue_.size() >= most_waiting) {
+    if (!queue_.add(device_id, context_.time.now()))
         log::warning("a device is not woken",
             {{"device_id", std::string(device_id)}, {"reason", "too many wait to be woken already"}});
-        return;
-    }
-    queue_.push_back({std::string(device_id), context_.time.now()});
 }
 
 std::vector<omadm::wanted> push::questions() const {
@@ -120,8 +115,9 @@ void push::say(std::string problem) {
         log::info("devices can be woken again");
 }
 
-void push::leave_alone(std::optional<std::chrono::milliseconds> retry_after) {
+push::outcome push::leave_alone(std::optional<std::chrono::milliseconds> retry_after) {
     not_before_ = retries_.failed(context_.time.now(), random_fraction(), retry_after);
+    return {.what = step::pause};
 }
 
 void push::tick() {
@@ -129,47 +125,48 @@ void push::tick() {
         std::scoped_lock const lock(mutex_);
         token_.reset();
         problem_.clear();
+        queue_.all_due(context_.time.now());
         not_before_ = {};
         retries_.succeeded();
     }
     for (std::size_t i = 0; i < batch && !stopping_ && !reloaded_; ++i) {
         if (!has_come(not_before_, context_.time.now(), longest_pause)) return;
-        waiting next;
+        std::optional<wake_queue::entry> next;
         {
             std::scoped_lock const lock(mutex_);
-            if (queue_.empty()) return;
-            next = std::move(queue_.front());
             // A wake that comes from here on is another one: what it is for may not be seen by the session that
             // this one begins.
-            queue_.pop_front();
+            next = queue_.next(context_.time.now());
         }
-        if (context_.time.now() - next.asked > longest_wait) {
-            log::info("a device was not woken in time", {{"device_id", next.device_id}});
+        if (!next) return;
+        if (context_.time.now() - next->asked > longest_wait) {
+            log::info("a device was not woken in time", {{"device_id", next->device_id}});
             continue;
         }
-        if (wake_one(next) == step::done) continue;
+        auto const got = wake_one(next->device_id);
+        if (got.what == step::done) continue;
+        if (got.what == step::later)
+            next->due = next->pauses.failed(context_.time.now(), random_fraction(), got.retry_after);
         std::scoped_lock const lock(mutex_);
-        bool const again =
-            std::any_of(queue_.begin(), queue_.end(), [&](waiting const& w) { return w.device_id == next.device_id; });
-        if (!again && queue_.size() < most_waiting) queue_.push_front(std::move(next));
-        return;
+        queue_.put_back(std::move(*next));
+        return;  // were it the service that is in trouble, it would be asked once a second, and not by all that wait
     }
 }
 
-push::step push::wake_one(waiting const& w) {
+push::outcome push::wake_one(std::string const& device_id) {
     auto const config = context_.config();
     auto const& identity = config->settings.management.push;
-    if (!identity) return step::done;
-    log::scope const scope("device_id", w.device_id);
+    if (!identity) return {};
+    log::scope const scope("device_id", device_id);
     auto const channel = context_.db.read([&](store::connection& db) -> std::optional<store::push_channel> {
-        auto const device = store::find_device(db, w.device_id);
+        auto const device = store::find_device(db, device_id);
         if (!device || device->state != "enrolled") return std::nullopt;
-        return store::find_push_channel(db, w.device_id);
+        return store::find_push_channel(db, device_id);
     });
     // What the store has was checked when it came; it is asked again here, since this decides whom we call.
     if (!channel || !entra::is_push_channel(channel->uri)) {
         log::debug("a device without a push channel is not woken");
-        return step::done;
+        return {};
     }
     return send(*identity, *channel);
 }
@@ -196,17 +193,16 @@ std::optional<entra::access_token> push::token(config::push_identity const& iden
     return token_;
 }
 
-push::step push::send(config::push_identity const& identity, store::push_channel const& channel) {
+push::outcome push::send(config::push_identity const& identity, store::push_channel const& channel) {
     for (bool second : {false, true}) {
         auto const with = token(identity);
-        if (!with) return step::later;
+        if (!with) return {.what = step::pause};
         auto call = entra::push_request(channel.uri, *with);
         call.timeout = call_limit;
         auto const got = context_.call(call);
         if (!got) {
             say(unreachable(got.error()).detail);
-            leave_alone(std::nullopt);
-            return step::later;
+            return {.what = step::later};
         }
         auto const answer = entra::parse_push_answer(*got, context_.time.now());
         switch (answer.what) {
@@ -217,7 +213,7 @@ push::step push::send(config::push_identity const& identity, store::push_channel
                 log::info(answer.what == entra::push_outcome::delivered ? "a device was woken"
                                                                         : "the push service dropped a wake-up",
                     {{"answer", answer.detail}});
-                return step::done;
+                return {};
             case entra::push_outcome::token_ended: {
                 std::scoped_lock const lock(mutex_);
                 token_.reset();
@@ -228,25 +224,26 @@ push::step push::send(config::push_identity const& identity, store::push_channel
                     "the push channel belongs to another app identity: management.push.package_family_name and "
                     "package_sid are not of one app, or the device was given another one ({})",
                     answer.detail));
-                return step::done;
+                return {};
             case entra::push_outcome::channel_gone:
                 log::info("a device's push channel has ended", {{"answer", answer.detail}});
                 context_.db.write(
                     [&](store::connection& db) { store::drop_push_channel(db, channel.device_id, channel.uri); });
-                return step::done;
+                return {};
             case entra::push_outcome::later:
+                log::warning("a device cannot be woken yet", {{"answer", answer.detail}});
+                return {.what = step::later, .retry_after = answer.retry_after};
+            case entra::push_outcome::throttled:
                 log::warning("the push service wants to be left alone", {{"answer", answer.detail}});
-                leave_alone(answer.retry_after);
-                return step::later;
+                return leave_alone(answer.retry_after);
             case entra::push_outcome::refused:
                 log::error("the push service refused a wake-up", {{"answer", answer.detail}});
-                return step::done;
+                return {};
         }
         if (second) break;
     }
     say("Windows' push service refuses the token that it has just issued");
-    leave_alone(std::nullopt);
-    return step::later;
+    return leave_alone(std::nullopt);
 }
 
 }  // namespace mdmd::service

@@ -2,7 +2,6 @@
 // Services]
 #pragma once
 #include <atomic>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,6 +12,7 @@
 #include "entra/wns.hpp"
 #include "omadm/session.hpp"
 #include "service/context.hpp"
+#include "service/wake_queue.hpp"
 #include "store/push.hpp"
 
 namespace mdmd::service {
@@ -50,21 +50,21 @@ public:
     std::string problem() const;
 
 private:
-    struct waiting {
-        std::string device_id;
-        time_point asked;
+    // later: its channel is left alone for a while; pause: the whole push service is.
+    enum class step { done, later, pause };
+    struct outcome {
+        step what = step::done;
+        std::optional<std::chrono::milliseconds> retry_after = {};  // of later
     };
-    // later: it stays at the front of the queue, and the push service is left alone for a while.
-    enum class step { done, later };
-    step wake_one(waiting const&);
-    step send(config::push_identity const&, store::push_channel const&);
+    outcome wake_one(std::string const& device_id);
+    outcome send(config::push_identity const&, store::push_channel const&);
     std::optional<entra::access_token> token(config::push_identity const&);
-    void leave_alone(std::optional<std::chrono::milliseconds> retry_after);
+    outcome leave_alone(std::optional<std::chrono::milliseconds> retry_after);
     void say(std::string problem);
 
     context& context_;
     mutable std::mutex mutex_;  // guards these three
-    std::deque<waiting> queue_;
+    wake_queue queue_;
     std::string problem_;
     std::optional<entra::access_token> token_;
     std::atomic<bool> stopping_ = false;

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "core/glob.hpp"
 #include "core/os_version.hpp"
 #include "core/text.hpp"
 
 namespace mdmd::service {
 namespace {
-
-char lower_of(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 template <class T> bool compare(int how, T const& a, T const& b) {
     switch (how) {
@@ -24,26 +23,6 @@ template <class T> bool compare(int how, T const& a, T const& b) {
 }
 
 }  // namespace
-
-bool fits_glob(std::string_view pattern, std::string_view text) {
-    std::size_t p = 0, t = 0, star = pattern.npos, resume = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            resume = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || lower_of(pattern[p]) == lower_of(text[t]))) {
-            ++p;
-            ++t;
-        } else if (star != pattern.npos) {
-            p = star + 1;
-            t = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
-}
 
 result<selection> selection::parse(std::string_view text) {
     selection s;

@@ -37,7 +37,4 @@ private:
     std::vector<term> terms_;
 };
 
-// Whether the whole text fits a pattern with * and ?, without regard to case.
-bool fits_glob(std::string_view pattern, std::string_view text);
-
 }  // namespace mdmd::service

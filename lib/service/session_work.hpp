@@ -1,21 +1,21 @@
 // What one message of a management session reads, decides and changes: gathered before it is written, in one write.
 #pragma once
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "compliance/compliance.hpp"
 #include "omadm/session.hpp"
 #include "policy/apps.hpp"
-#include "policy/order.hpp"
 #include "policy/policy.hpp"
 #include "service/context.hpp"
 #include "service/push.hpp"
+#include "service/session_facts.hpp"
+#include "service/session_orders.hpp"
+#include "service/session_settings.hpp"
 #include "service/session_state.hpp"
+#include "service/status_page.hpp"
 #include "store/certificates.hpp"
-#include "store/commands.hpp"
 #include "store/enrollment.hpp"
 #include "store/management.hpp"
 #include "store/push.hpp"
@@ -44,46 +44,31 @@ public:
     void sent(std::vector<omadm::wanted> const& queue, omadm::answer const&);
 
     // A command was taken back, or has expired, since load(): nothing of this work may be kept or sent.
-    struct outdated {};
+    using outdated = session_orders::outdated;
     // Writes it all. False: the certificate was revoked in the meantime, and nothing is kept. Throws outdated.
     bool keep(store::connection&, store::session const& next, omadm::intake const&);
 
     session_state state(omadm::session) const;  // for the next message
     bool eventful() const { return eventful_; }
-    bool refreshed() const { return refreshing_ && todo_.empty(); }
+    // The device was read whole in this session. A user's part of it alone is not that.
+    bool refreshed() const { return refreshing_ && there_.device_scope && todo_.empty(); }
     presence const& there() const { return there_; }
 
 private:
-    using fact_map = std::map<std::string, store::fact>;
-    struct stored_settings {
-        std::map<std::string, store::setting> before;  // rows by canonical URI
-        policy::record_map now;
-    };
-
-    static stored_settings settings_from(std::vector<store::setting>);
-    compliance::facts known_facts() const;
     policy::device_traits traits() const;
     policy::person person_of(std::string const& user_id, std::string const& upn) const;
-    std::optional<std::string> value_of(std::string_view node) const;
-    void learn(std::string const& node, int status, std::optional<std::string> value);
     bool has_apps_of(config::policy_file const&, policy::device_traits const&) const;
     void ask(std::string const& node);
     void add(std::vector<omadm::wanted>);
+    void add(std::optional<omadm::wanted>);
     void plan_settings();
-    void plan_first_sync();
+    void plan_page();
     void plan_reads();
-    void write_round(policy::record_map const&);
-    policy::record_map& records_of(std::string_view node);
     void take_setting(omadm::outcome const&);
     void take_fact(std::string const& node, omadm::outcome const&);
-    void take_first_sync(omadm::outcome const&);
     void take_push(omadm::outcome const&);
-    void take_command(std::string_view key, omadm::outcome const&);
-    void finish(store::command&, std::string state, std::string detail);
-    bool may_send(store::command const&) const;
-    void keep_settings(store::connection&, std::string const& user_id, stored_settings const&) const;
-    bool keep_facts(store::connection&);  // whether there was something new
     void keep_end(store::connection&, omadm::intake const&);
+    void keep_identity(store::connection&) const;
     void keep_users(store::connection&) const;
 
     std::shared_ptr<configuration const> config_;
@@ -96,8 +81,10 @@ private:
     bool refreshing_ = false;
     bool eventful_ = false;
 
-    stored_settings device_settings_, user_settings_;
-    fact_map facts_before_, facts_;
+    session_settings settings_;
+    session_facts facts_;
+    session_orders orders_;
+    status_page page_;
     policy::app_map apps_before_, apps_;
     policy::desired_apps wanted_apps_;
     std::optional<store::push_channel> channel_;  // as it was known before
@@ -105,11 +92,7 @@ private:
     std::optional<int> channel_status_;
     std::optional<store::user_groups> enroller_groups_, user_groups_;
     std::optional<store::device_user> device_user_;  // the one that is there, as it was seen before
-    std::vector<store::command> commands_;           // open ones, in order
-    std::set<std::string> commands_sent_, commands_changed_;
-    std::string first_sync_, user_first_sync_;  // "owed", "begun", "done"
-    std::string ordered_end_;                   // "wiped", "retired": the device has just taken that order
-    bool came_back_ = false;                    // it had taken one, and is here as if nothing were
+    bool came_back_ = false;                         // it had taken the order to end, and is here as if nothing were
     std::vector<omadm::wanted> todo_;
     std::set<std::string> asked_;
 };

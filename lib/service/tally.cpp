@@ -23,7 +23,8 @@ tally::counts tally::now() {
 // A state that nothing is in is 0, not missing.
 tally::counts tally::count() {
     counts c{.commands = {{"queued", 0}, {"sent", 0}, {"failed", 0}},
-        .settings = {{"pending", 0}, {"applied", 0}, {"failed", 0}, {"removing", 0}, {"not_applicable", 0}}};
+        .settings = {{"pending", 0}, {"applied", 0}, {"failed", 0}, {"removing", 0}, {"removal_failed", 0},
+            {"not_applicable", 0}}};
     context_.db.read([&](store::connection& db) {
         for (auto& [state, number] : c.commands) number = store::count_commands(db, state);
         for (auto const& [state, number] : store::count_settings(db)) c.settings[state] = number;

@@ -14,7 +14,8 @@ public:
 
     struct counts {
         std::map<std::string, std::int64_t> commands;  // "queued", "sent", "failed"
-        std::map<std::string, std::int64_t> settings;  // "pending", "applied", "failed", "removing", "not_applicable"
+        std::map<std::string, std::int64_t>
+            settings;  // "pending", "applied", "failed", "removing", "removal_failed", "not_applicable"
     };
     // Counted at most once in 15 s, however often it is asked: counting reads every setting of every enrolled device.
     counts now();

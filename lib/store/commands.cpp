@@ -109,6 +109,22 @@ std::int64_t expire_commands(connection& db, time_point now, std::int64_t most) 
         {now, most});
 }
 
+// "state NOT IN ('queued', 'sent')", as the index command_finished has it: no row is read, nor its result.
+std::vector<std::string> commands_to_forget(
+    connection& db, time_point before, std::int64_t most_kept, std::int64_t most) {
+    std::vector<std::string> ids;
+    auto const r = db.query(
+        "SELECT id FROM (SELECT id, updated, row_number() OVER (PARTITION BY device_id ORDER BY position DESC) AS place "
+        "FROM command WHERE state NOT IN ('queued', 'sent')) AS finished WHERE updated < $1 OR place > $2 LIMIT $3",
+        {before, most_kept, most});
+    while (r->next()) ids.push_back(r->text(0));
+    return ids;
+}
+
+void forget_commands(connection& db, std::vector<std::string> const& ids) {
+    for (auto const& id : ids) db.execute("DELETE FROM command WHERE id = $1", {id});
+}
+
 bool confirm_order(connection& db, std::string_view device_id, std::string_view kind, time_point now) {
     return db.execute(
                "UPDATE command SET state = 'done', detail = 'confirmed by the device', updated = $3 "

@@ -52,6 +52,10 @@ bool cancel_command(connection&, std::string_view id, std::string_view detail, t
 bool has_expired_commands(connection&, time_point now);
 // Cancels what has expired before it was begun. Returns how many.
 std::int64_t expire_commands(connection&, time_point now, std::int64_t most);
+// Finished ones (done, failed, unknown, cancelled) that nobody needs any more: of before that time, or with `most_kept`
+// of their device behind them. At most so many.
+std::vector<std::string> commands_to_forget(connection&, time_point before, std::int64_t most_kept, std::int64_t most);
+void forget_commands(connection&, std::vector<std::string> const& ids);
 // An order of that kind that the device may have taken came true. False: there is none.
 bool confirm_order(connection&, std::string_view device_id, std::string_view kind, time_point now);
 // Orders to wipe or retire that were taken as done failed after all.

@@ -25,25 +25,25 @@ std::optional<time_point> last_seen(connection& db, std::string_view device_id) 
 void put_trace(connection& db, trace const& t, std::int64_t most) {
     if (t.idle)
         db.execute(
-            "DELETE FROM trace WHERE device_id = $1 AND idle = 1 AND began = (SELECT max(began) FROM trace WHERE device_id = $1)",
+            "DELETE FROM trace WHERE device_id = $1 AND idle = 1 AND position = (SELECT max(position) FROM trace WHERE device_id = $1)",
             {t.device_id});
     // A device that is gone meanwhile leaves no trace.
     db.execute(
-        "INSERT INTO trace (device_id, began, session_id, idle, messages) "
-        "SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM device WHERE id = $1) "
-        "ON CONFLICT (device_id, began) DO UPDATE SET idle = $4, messages = $5",
+        "INSERT INTO trace (device_id, position, began, session_id, idle, messages) "
+        "SELECT $1, (SELECT coalesce(max(position), 0) + 1 FROM trace WHERE device_id = $1), $2, $3, $4, $5 "
+        "WHERE EXISTS (SELECT 1 FROM device WHERE id = $1)",
         {t.device_id, t.began, t.session_id, t.idle, t.messages});
     db.execute(
-        "DELETE FROM trace WHERE device_id = $1 AND began NOT IN "
-        "(SELECT began FROM trace WHERE device_id = $1 ORDER BY began DESC LIMIT $2)",
+        "DELETE FROM trace WHERE device_id = $1 AND position NOT IN "
+        "(SELECT position FROM trace WHERE device_id = $1 ORDER BY position DESC LIMIT $2)",
         {t.device_id, most});
 }
 
 std::vector<trace> list_traces(connection& db, std::string_view device_id) {
     std::vector<trace> all;
-    auto const r =
-        db.query("SELECT device_id, began, session_id, idle, messages FROM trace WHERE device_id = $1 ORDER BY began",
-            {device_id});
+    auto const r = db.query(
+        "SELECT device_id, began, session_id, idle, messages FROM trace WHERE device_id = $1 ORDER BY position",
+        {device_id});
     while (r->next()) all.push_back({r->text(0), r->time(1), r->text(2), r->flag(3), r->text(4)});
     return all;
 }

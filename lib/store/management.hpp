@@ -43,7 +43,7 @@ struct setting {
     std::optional<std::string> value;
     std::string policy;
     std::int64_t position = 0;
-    std::string state;  // "pending", "applied", "failed", "removing", "not_applicable"
+    std::string state;  // "pending", "applied", "failed", "removing", "removal_failed", "not_applicable"
     std::int64_t status = 0;
     std::string original_error;
     std::optional<std::string> reported;

@@ -94,13 +94,22 @@ CREATE TABLE device (
     server_nonce TEXT NOT NULL,
     device_secret TEXT NOT NULL,        -- APPAUTH APPSRV: what the device would show the server
     device_nonce TEXT NOT NULL,
-    first_sync TEXT NOT NULL            -- what Windows' status page was told: owed, begun, done
+    first_sync TEXT NOT NULL            -- what Windows' status page was told, with an answer: owed, begun, done
 );
 CREATE INDEX device_of_user ON device (user_id, state);
 CREATE INDEX device_hardware ON device (hardware_id);
 CREATE INDEX device_source ON device (mdm_device_id);
 CREATE INDEX device_entra ON device (entra_device_id);
 CREATE INDEX device_name ON device (name);
+
+CREATE TABLE entra_claim (              -- a device's own word which of Entra's it is, until Entra confirms that
+    device_id TEXT PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    entra_device_id TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,
+    problem TEXT NOT NULL               -- why it is not confirmed; empty: nobody was asked yet
+);
+CREATE INDEX entra_claim_due ON entra_claim (next_try);
 
 CREATE TABLE device_user (             -- who was seen signed in on a device, by a token of Entra's
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
@@ -143,11 +152,12 @@ CREATE TABLE session (
 
 CREATE TABLE trace (                    -- management sessions, message by message, secrets blanked
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL,           -- order in which they ended, whatever the clock said
     began BIGINT NOT NULL,
     session_id TEXT NOT NULL,           -- the device's
     idle BIGINT NOT NULL,               -- nothing but reads, and nothing failed
     messages TEXT NOT NULL,             -- JSON
-    PRIMARY KEY (device_id, began)
+    PRIMARY KEY (device_id, position)
 );
 
 CREATE TABLE command (
@@ -175,6 +185,7 @@ CREATE TABLE command (
 CREATE UNIQUE INDEX command_order ON command (device_id, position);
 CREATE INDEX command_open ON command (device_id, position) WHERE state IN ('queued', 'sent');
 CREATE INDEX command_expiry ON command (expires) WHERE state = 'queued';
+CREATE INDEX command_finished ON command (device_id, position DESC, updated, id) WHERE state NOT IN ('queued', 'sent');
 
 CREATE TABLE setting (
     device_id TEXT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
@@ -185,7 +196,7 @@ CREATE TABLE setting (
     value TEXT,
     policy TEXT NOT NULL,
     position BIGINT NOT NULL,           -- order of writing
-    state TEXT NOT NULL,                -- pending, applied, failed, removing, not_applicable
+    state TEXT NOT NULL,                -- pending, applied, failed, removing, removal_failed, not_applicable
     status BIGINT NOT NULL,
     original_error TEXT NOT NULL,
     reported TEXT,

@@ -117,7 +117,8 @@ TEST_CASE("mdmctl explain knows errors of Windows, statuses of SyncML and codes 
     };
     for (auto const& r : std::vector<row>{{"0x80180013", "enrollment", "0x80180013"}, {"418", "syncml", "418"},
              {" 516 ", "syncml", "516"}, {"620", "syncml", "600-639"}, {"AADSTS7000222", "entra", "AADSTS7000222"},
-             {"7000222", "entra", "AADSTS7000222"}}) {
+             {"7000222", "entra", "AADSTS7000222"}, {"0x86000002", "windows", "0x86000002"},
+             {"CFGMGR_E_COMMANDNOTALLOWED", "windows", "0x86000011"}}) {
         CAPTURE(r.text);
         auto const told = w.app->ask({"explain", r.text});
         CHECK(told.at("kind").as_string() == r.kind);

@@ -62,6 +62,18 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     } else {
         one_line(page.error().detail);
     }
+    if (auto const owners = entra::parse_registered_owners(answer)) {
+        if (status != 200) std::abort();
+        for (auto const& id : *owners)
+            if (!is_guid(id) || lower(id) != id) std::abort();
+    } else {
+        one_line(owners.error().detail);
+    }
+    if (auto const account = entra::parse_account(answer)) {
+        if (status != 200 && (status != 404 || *account != entra::account_state::gone)) std::abort();
+    } else {
+        one_line(account.error().detail);
+    }
     for (auto const& role : entra::roles_of({secret(base64url("{}") + "." + base64url(answer.body) + ".AAAA"), now}))
         one_line(role);
     for (auto const& role : entra::roles_of({secret(answer.body), now})) one_line(role);

@@ -9,6 +9,11 @@
 #include "core/text.hpp"
 #include "entra/wns.hpp"
 
+static void one_line(std::string_view text) {
+    for (char const c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) std::abort();
+}
+
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     using namespace mdmd;
     std::string_view const text(reinterpret_cast<char const*>(data), size);
@@ -23,6 +28,17 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         }
     }
     http::response const answer{200, {{"X-WNS-Status", "received"}}, std::string(text)};
-    static_cast<void>(entra::parse_push_token(answer, from_ms(0)));
+    if (auto const token = entra::parse_push_token(answer, from_ms(0))) one_line(token->text.reveal());
+    for (int const status : {200, 401, 404, 429, 503}) {
+        std::string const field(text);
+        auto const told =
+            entra::parse_push_answer({status,
+                                         {{"X-WNS-Status", field}, {"X-WNS-Error-Description", field},
+                                             {"X-WNS-Notification-Status", field}, {"Retry-After", field}},
+                                         ""},
+                from_ms(0));
+        one_line(told.detail);
+        if (told.retry_after && told.retry_after->count() < 0) std::abort();
+    }
     return 0;
 }

@@ -52,8 +52,7 @@ void check(answer const& a) {
     if (!kept || *kept != a.next) std::abort();
 }
 
-void converse(message const& m, bool large) {
-    auto const before = waiting(m.hdr, large);
+void converse(message const& m, session const& before) {
     addresses const to{m.hdr.source, "https://mdm.example.test/dm"};
     auto const in = receive(before, m);
     if (!in || in->statuses.empty()) std::abort();
@@ -85,8 +84,10 @@ void converse(message const& m, bool large) {
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     auto const m = parse({reinterpret_cast<char const*>(data), size});
-    if (!m || m->hdr.msg_id < 2) return 0;
-    converse(*m, false);
-    converse(*m, true);
+    if (!m) return 0;
+    converse(*m, {});
+    if (m->hdr.msg_id < 2) return 0;
+    converse(*m, waiting(m->hdr, false));
+    converse(*m, waiting(m->hdr, true));
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/text.hpp"
+#include "terms/compliance_page.hpp"
 #include "terms/language.hpp"
 #include "terms/library.hpp"
 
@@ -30,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     time_point const now{1'770'000'000s};
 
     require(!terms::open(text, key, now));  // nobody guesses an HMAC
+    require(!terms::open_link(text, key, now));
 
     auto const q = terms::parse_query(text, {"ms-appx-web", "ms-app"});
     if (!q) {

@@ -64,6 +64,12 @@ std::optional<comparison> parse_filter(std::string_view text) {
     return comparison{std::string(text.substr(0, eq)), std::move(value)};
 }
 
+// An entity that is JSON already.
+struct entity {
+    json::object all;
+};
+json::object as_json(entity const& e) { return e.all; }
+
 template <class T>
 graph_reply list(std::vector<T> const& all, std::set<std::string> const& filterable, graph_call const& call,
     graph_context const& c, char const* what) {
@@ -174,17 +180,22 @@ graph_reply transitive_groups(std::string const& id, graph_call const& call, gra
     return list(all, {"id", "displayName"}, call, c, "directoryObjects");
 }
 
+// Who joined or registered the device: at most one.
+graph_reply registered_owners(
+    entra_device const* d, std::string_view key, graph_call const& call, graph_context const& c) {
+    if (!may_read_devices(c)) return denied();
+    if (!d) return no_resource(key);
+    std::vector<entity> owners;
+    if (!d->owner.empty())
+        owners.push_back({{{"@odata.type", "#microsoft.graph.user"}, {"id", d->owner}, {"displayName", nullptr}}});
+    return list(owners, {"displayName"}, call, c, "directoryObjects");
+}
+
 // Graph gives the times of credentials with seven digits after the second.
 std::string precise(time_point t) {
     auto text = rfc3339_ms(t);
     return text.insert(text.size() - 1, "0000");
 }
-
-// An entity that is JSON already.
-struct entity {
-    json::object all;
-};
-json::object as_json(entity const& e) { return e.all; }
 
 entity application(graph_call const& call, graph_context const& c) {
     auto const query = parse_query(call.query);
@@ -248,6 +259,12 @@ graph_reply graph(graph_call const& call, graph_context const& c) {
         return may_read_devices(c)
                    ? list(c.what.devices, {"deviceId", "displayName", "operatingSystem"}, call, c, "devices")
                    : denied();
+    if (parts.size() == 2 && parts[1] == "registeredOwners" && get) {
+        if (auto const id = alternate_key(set, "devices", "deviceId"))
+            return registered_owners(c.what.by_device_id(*id), *id, call, c);
+    }
+    if (set == "devices" && parts.size() == 3 && parts[2] == "registeredOwners" && get)
+        return registered_owners(c.what.by_object_id(parts[1]), parts[1], call, c);
     if (set == "devices" && parts.size() == 2) return device_call(c.what.by_object_id(parts[1]), parts[1], call, c);
 
     if ((set == "users" || set == "directoryObjects" || set == "devices") && parts.size() == 3) {
