@@ -313,7 +313,10 @@ bool reporter::conclude(batch const& b, std::vector<answer> const& answers, time
     auto const is = [](int status) { return [status](int s) { return s == status; }; };
     auto const why = compliance::describe(answers.front().said);
 
-    if (any(is_success)) graph_retries_.succeeded();
+    if (any(is_success)) {
+        graph_retries_.succeeded();
+        took_since_ = true;
+    }
     if (!b.search && any(is_success)) {
         last_taken_ = now;
         refused_in_a_row_ = 0;
@@ -323,7 +326,8 @@ bool reporter::conclude(batch const& b, std::vector<answer> const& answers, time
         }
     }
     bool new_token = false;
-    if (any(is(401)) && has_come(token_dropped_ + token_pause, now, token_pause)) {
+    if (any(is(401)) && (took_since_ || has_come(token_dropped_ + token_pause, now, token_pause))) {
+        took_since_ = false;
         token_.drop();
         token_dropped_ = now;
         new_token = true;

@@ -81,6 +81,7 @@ private:
     std::size_t refused_in_a_row_ = 0;  // reports, with 403, since Graph took one
     time_point last_taken_{};           // when it did
     time_point token_dropped_{};        // as Graph did not take it
+    bool took_since_ = true;            // Graph took something since then
     time_point next_forgetting_{};
     std::atomic<bool> retry_at_once_ = true;  // for the next tick; the first one too
     int recoveries_ = 0;                      // of the token, when they were last looked at

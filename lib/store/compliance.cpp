@@ -1,5 +1,6 @@
 #include "store/compliance.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace mdmd::store {
@@ -41,6 +42,12 @@ std::vector<std::string> enrolled_ids(connection& db) {
 namespace {
 
 constexpr time_point never{std::chrono::seconds(253'402'300'799)};
+
+// As the indexes have it.
+constexpr char fresh[] = "phase = 'due' AND attempts = 0";
+constexpr char tried[] = "phase = 'due' AND attempts > 0";
+constexpr char parked[] = "phase = 'parked'";
+constexpr char done[] = "phase = 'done'";
 
 std::vector<report> reports_where(connection& db, std::string_view condition, std::initializer_list<parameter> values) {
     std::vector<report> all;
@@ -92,25 +99,35 @@ std::optional<report> find_report(connection& db, std::string_view device_id) {
 std::vector<report> due_reports(
     connection& db, time_point now, std::chrono::milliseconds longest, std::int64_t most, which_reports which) {
     // Each of these is a walk along one index, which ends after as many rows as are wanted.
-    std::vector<report> all;
-    auto const add = [&](std::string_view condition, time_point from, time_point to) {
-        auto const left = most - static_cast<std::int64_t>(all.size());
-        if (left <= 0) return;
-        auto more = reports_where(db,
-            std::string(condition) + " AND next_try > $1 AND next_try <= $2 ORDER BY next_try LIMIT $3",
-            {from, to, left});
-        std::move(more.begin(), more.end(), std::back_inserter(all));
+    auto const come = [&](std::string const& condition) {
+        std::vector<report> all;
+        for (auto const& [from, to] :
+            {std::pair(from_ms(-1), now), {now + longest, never - std::chrono::milliseconds(1)}}) {
+            auto more = reports_where(
+                db, condition + " AND next_try > $1 AND next_try <= $2 ORDER BY next_try LIMIT $3", {from, to, most});
+            std::move(more.begin(), more.end(), std::back_inserter(all));
+        }
+        return all;
     };
-    auto const* const due = which == which_reports::all ? "phase = 'due'" : "phase = 'due' AND attempts > 0";
-    for (auto const* condition : {due, "phase = 'parked'", "phase = 'done'"}) {
-        add(condition, from_ms(-1), now);
-        add(condition, now + longest, never - std::chrono::milliseconds(1));
+    auto all = come(tried);
+    if (which == which_reports::all) {
+        auto more = come(fresh);
+        std::move(more.begin(), more.end(), std::back_inserter(all));
+        std::stable_sort(
+            all.begin(), all.end(), [](report const& a, report const& b) { return a.next_try < b.next_try; });
     }
+    for (auto const* condition : {parked, done}) {
+        if (all.size() >= static_cast<std::size_t>(most)) break;
+        auto more = come(condition);
+        std::move(more.begin(), more.end(), std::back_inserter(all));
+    }
+    if (all.size() > static_cast<std::size_t>(most)) all.resize(static_cast<std::size_t>(most));
     return all;
 }
 
 void retry_reports_now(connection& db, time_point now) {
-    db.execute("UPDATE report SET next_try = $1 WHERE phase IN ('due', 'parked') AND next_try > $1", {now});
+    for (std::string const condition : {fresh, tried, parked})
+        db.execute("UPDATE report SET next_try = $1 WHERE " + condition + " AND next_try > $1", {now});
 }
 
 void hasten_refresh(connection& db, std::chrono::seconds refresh) {
@@ -122,23 +139,22 @@ void hasten_refresh(connection& db, std::chrono::seconds refresh) {
 
 report_totals total_reports(connection& db) {
     report_totals t;
-    {
-        auto const r = db.query(
-            "SELECT sum(CASE WHEN phase IN ('due', 'parked') THEN 1 ELSE 0 END), sum(CASE WHEN phase = 'parked' THEN 1 ELSE 0 END), "
-            "min(CASE WHEN phase = 'due' AND told <> revision THEN decided END), max(last_success) FROM report");
-        if (r->next()) {
-            t.queued = r->integer(0);
-            t.parked = r->integer(1);
-            t.oldest = r->maybe_time(2);
-            t.last_success = r->maybe_time(3);
-        }
-    }
-    // The one that was tried last: of either phase, along the index.
+    auto const count = [&](std::string const& condition) {
+        auto const r = db.query("SELECT count(*) FROM report WHERE " + condition);
+        return r->next() ? r->integer(0) : 0;
+    };
+    t.parked = count(parked);
+    t.queued = t.parked + count(fresh) + count(tried);
+    if (auto const r =
+            db.query("SELECT decided FROM report WHERE phase = 'due' AND told <> revision ORDER BY decided LIMIT 1");
+        r->next())
+        t.oldest = r->time(0);
+    if (auto const r = db.query("SELECT max(last_success) FROM report"); r->next()) t.last_success = r->maybe_time(0);
+    // The one that is tried last.
     std::optional<time_point> latest;
-    for (auto const* phase : {"due", "parked"}) {
+    for (auto const* failed : {tried, parked}) {
         auto const r = db.query(
-            "SELECT error, next_try FROM report WHERE phase = $1 AND error <> '' ORDER BY next_try DESC LIMIT 1",
-            {phase});
+            std::string("SELECT error, next_try FROM report WHERE ") + failed + " ORDER BY next_try DESC LIMIT 1");
         if (!r->next() || (latest && r->time(1) <= *latest)) continue;
         t.last_error = r->text(0);
         latest = r->time(1);

@@ -232,8 +232,12 @@ CREATE TABLE report (
     last_success BIGINT,
     resolved_again BIGINT NOT NULL
 );
-CREATE INDEX report_next ON report (phase, next_try);
-CREATE INDEX report_retry ON report (next_try) WHERE phase = 'due' AND attempts > 0;
+CREATE INDEX report_fresh ON report (next_try) WHERE phase = 'due' AND attempts = 0;
+CREATE INDEX report_tried ON report (next_try) WHERE phase = 'due' AND attempts > 0;
+CREATE INDEX report_parked ON report (next_try) WHERE phase = 'parked';
+CREATE INDEX report_done ON report (next_try) WHERE phase = 'done';
+CREATE INDEX report_lag ON report (decided) WHERE phase = 'due' AND told <> revision;
+CREATE INDEX report_success ON report (last_success);
 CREATE INDEX report_entra ON report (entra_device_id);
 
 CREATE TABLE report_history (           -- what Entra was told of a device, and what it refused to be told
