@@ -118,8 +118,9 @@ void print_status(json::value const& v) {
     fmt::print("devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown\n",
         show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"),
         show(d, "unknown"));
-    fmt::print("reports      {} queued, last success {}, last error {}\n", show(r, "queued"), show(r, "last_success"),
-        show(r, "last_error"));
+    fmt::print("reports      {} queued, {} of them refused, last success {}, last error {}\n", show(r, "queued"),
+        show(r, "parked"), show(r, "last_success"), show(r, "last_error"));
+    if (!r.at("held_up").is_null()) fmt::print("             {}\n", show(r, "held_up"));
     if (o.at("maintenance") == true) fmt::print("maintenance  on: no device enrolls\n");
     if (auto const& push = o.at("push").as_object(); push.at("configured") == true)
         fmt::print("push         {}\n", push.at("problem").is_null() ? "ok" : show(push, "problem"));
@@ -153,6 +154,16 @@ void print_compliance(json::value const& v) {
     }
 }
 
+void print_report(json::value const& v) {
+    auto const& o = v.as_object();
+    fmt::print("{} sent, {} failed, {} queued\n", show(o, "sent"), show(o, "failed"), show(o, "queued"));
+    for (auto const& row : o.at("waiting").as_array()) {
+        auto const& w = row.as_object();
+        fmt::print("    {} {}\n", show(w, "reports"), show(w, "why"));
+    }
+    if (!o.at("held_up").is_null()) fmt::print("{}\n", show(o, "held_up"));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -182,11 +193,7 @@ int main(int argc, char** argv) {
         [](connection& c) { return c.get("/compliance"); }, print_compliance);
     on(
         compliance->add_subcommand("report", "Report to Entra now"),
-        [](connection& c) { return c.post("/compliance/report", json::object{}); },
-        [](json::value const& v) {
-            fmt::print(
-                "{} sent, {} failed, {} queued\n", show(v.at("sent")), show(v.at("failed")), show(v.at("queued")));
-        });
+        [](connection& c) { return c.post("/compliance/report", json::object{}); }, print_report);
     add_compliance_link(*compliance, line);
 
     auto* policies = app.add_subcommand("policies", "What devices are to look like");

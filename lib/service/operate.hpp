@@ -46,8 +46,10 @@ struct status_view {
     } devices;
     struct {
         std::optional<time_point> last_success;
-        std::int64_t queued = 0;
-        std::string last_error;  // empty: none
+        std::int64_t queued = 0, parked = 0;
+        std::optional<time_point> oldest;  // decision that Graph does not have, of those that are not parked
+        std::string last_error;            // empty: none
+        std::string held_up;               // what keeps the whole queue waiting; empty: nothing
     } report;
     key_view key;  // the one in use
     std::vector<expiry> ends;
@@ -60,6 +62,8 @@ struct status_view {
 status_view status(appliance&);
 // The same in one line, for systemd: what is wrong first.
 std::string status_line(appliance&);
+// Why reports are queued, the most frequent reason first, in Graph's words without those that are of one device.
+std::vector<store::report_reason> why_queued(appliance&);
 
 struct device_view {
     store::device device;
