@@ -118,8 +118,9 @@ void print_status(json::value const& v) {
     fmt::print("devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown\n",
         show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"),
         show(d, "unknown"));
-    fmt::print("reports      {} queued, last success {}, last error {}\n", show(r, "queued"), show(r, "last_success"),
-        show(r, "last_error"));
+    fmt::print("reports      {} queued, {} of them refused, last success {}, last error {}\n", show(r, "queued"),
+        show(r, "parked"), show(r, "last_success"), show(r, "last_error"));
+    if (!r.at("held_up").is_null()) fmt::print("             {}\n", show(r, "held_up"));
     if (o.at("maintenance") == true) fmt::print("maintenance  on: no device enrolls\n");
     if (auto const& push = o.at("push").as_object(); push.at("configured") == true)
         fmt::print("push         {}\n", push.at("problem").is_null() ? "ok" : show(push, "problem"));

@@ -57,9 +57,24 @@ void print_details(json::value const& v) {
 void print_history(json::value const& v) {
     for (auto const& row : rows_of(v)) {
         auto const& o = row.as_object();
+        if (show(o, "what") == "report") {
+            fmt::print("{}  Entra was told of {}: managed {}, compliant {}: {}\n", show(o, "at"), show(o, "decided"),
+                show(o, "is_managed"), show(o, "is_compliant"), show(o, "result"));
+            continue;
+        }
         fmt::print("{}  {}\n", show(o, "at"), show(o, "state"));
         for (auto const& r : o.at("reasons").as_array()) print_reason(r.as_object(), "    ");
     }
+}
+
+void print_report(json::value const& v) {
+    auto const& o = v.as_object();
+    fmt::print("{} sent, {} failed, {} queued\n", show(o, "sent"), show(o, "failed"), show(o, "queued"));
+    for (auto const& row : o.at("waiting").as_array()) {
+        auto const& w = row.as_object();
+        fmt::print("    {} {}\n", show(w, "reports"), show(w, "why"));
+    }
+    if (!o.at("held_up").is_null()) fmt::print("{}\n", show(o, "held_up"));
 }
 
 constexpr std::array states{"compliant", "inGracePeriod", "noncompliant", "unknown", "conflict", "error"};
@@ -134,15 +149,12 @@ void add_compliance(CLI::App& app, command_line& line) {
             print);
     };
     of_one("show", "A device's state, and every rule with what was found", "compliance", print_details);
-    of_one("history", "How a device's state changed, oldest first", "compliance/history", print_history);
+    of_one("history", "How a device's state changed and what Entra was told of it, oldest first", "compliance/history", print_history);
 
     asks(
         line, compliance->add_subcommand("report", "Report to Entra now"),
         [](daemon_connection& c) { return c.post("/compliance/report", json::object{}); },
-        [](json::value const& v) {
-            fmt::print(
-                "{} sent, {} failed, {} queued\n", show(v.at("sent")), show(v.at("failed")), show(v.at("queued")));
-        });
+        print_report);
     add_link(*compliance, line);
 }
 

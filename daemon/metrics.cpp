@@ -41,8 +41,24 @@ void devices(page& p, service::status_view const& s) {
     p.value("state", "noncompliant", s.devices.noncompliant);
     p.value("state", "in_grace_period", s.devices.in_grace_period);
     p.value("state", "unknown", s.devices.unknown);
+}
+
+void reports(page& p, service::status_view const& s, service::appliance& a) {
     p.family("mdmd_reports_queued", "gauge", "Compliance reports that Graph does not have yet.");
     p.value(s.report.queued);
+    p.family("mdmd_reports_parked", "gauge", "Queued compliance reports that Graph refuses.");
+    p.value(s.report.parked);
+    p.family("mdmd_report_lag_seconds", "gauge",
+        "Age of the oldest decision that Graph does not have and does not refuse; 0: it has all of them.");
+    auto const lag = s.report.oldest ? a.ctx.time.now() - *s.report.oldest : std::chrono::milliseconds(0);
+    p.value(std::max<std::int64_t>(0, lag.count() / 1000));
+    p.family("mdmd_report_last_success_timestamp_seconds", "gauge",
+        "When Graph last took a compliance report, in seconds since 1970.");
+    if (s.report.last_success) p.value(to_ms(*s.report.last_success) / 1000);
+    p.family("mdmd_graph_answers_total", "counter",
+        "Answers of Graph to calls that report compliance and to the requests in them; none: silence.");
+    for (auto const& [status, count] : a.report.answers())
+        p.value("code", status == 0 ? "none" : std::to_string(status), static_cast<std::int64_t>(count));
 }
 
 void management(page& p, service::appliance& a) {
@@ -78,6 +94,7 @@ http::response metrics(service::appliance& a, sent_away_by_listener const& away)
     page p;
     appliance_itself(p, s);
     devices(p, s);
+    reports(p, s, a);
     management(p, a);
     p.family("mdmd_requests_refused_total", "counter", "Requests answered by 429, as more waited than can be served.");
     p.value("listener", "public", static_cast<std::int64_t>(away.enrollment.count()));

@@ -13,13 +13,10 @@ namespace {
 time_point const t0 = *parse_rfc3339("2026-03-01T00:00:00Z");
 constexpr std::chrono::seconds refresh = 24h;
 
-report due_report() {
-    auto r = decided({}, true, false, true, t0);
-    r.object_id = "object";
-    return r;
-}
+report due_report() { return found(decided({}, true, false, true, t0), "object"); }
+graph_answer status_of(int status) { return {status, "Code", "Text", {}}; }
 report after(report const& r, int status, double jitter = 1.0, time_point now = t0) {
-    return answered(r, {status, "Code", "Text", {}, {}}, jitter, now, refresh);
+    return answered(r, r.revision, status_of(status), jitter, now, refresh);
 }
 
 }  // namespace
@@ -41,6 +38,16 @@ TEST_CASE("the same decision again changes nothing, another one is due now", "[c
     CHECK(changed.phase == phase::due);
     CHECK(changed.next_try == t0 + 1s);
     CHECK(changed.attempts == 0);
+    CHECK(changed.error.empty());
+    CHECK(changed.decided == t0 + 1s);
+    CHECK(changed.revision == r.revision + 1);
+}
+
+TEST_CASE("the first decision is one, whatever it is", "[compliance]") {
+    auto const r = decided({}, true, false, true, t0);
+    CHECK(r.revision == 1);
+    CHECK(r.told == 0);
+    CHECK(r.decided == t0);
 }
 
 TEST_CASE("what Graph answers decides what comes next", "[compliance]") {
@@ -49,24 +56,27 @@ TEST_CASE("what Graph answers decides what comes next", "[compliance]") {
         phase next;
         std::chrono::milliseconds in;
     };
-    auto const expected = GENERATE(row{204, phase::done, refresh}, row{200, phase::done, refresh},
-        row{400, phase::parked, never - t0}, row{401, phase::due, 0ms}, row{403, phase::parked, 1h},
-        row{404, phase::due, 0ms}, row{405, phase::parked, 1h}, row{408, phase::due, 1s}, row{409, phase::due, 1s},
-        row{412, phase::due, 1s}, row{423, phase::due, 1s}, row{424, phase::due, 1s}, row{429, phase::due, 1s},
-        row{500, phase::due, 1s}, row{503, phase::due, 1s}, row{0, phase::due, 1s}, row{302, phase::parked, 1h});
+    auto const expected =
+        GENERATE(row{204, phase::done, refresh + refresh / 10}, row{200, phase::done, refresh + refresh / 10},
+            row{400, phase::parked, never - t0}, row{401, phase::due, 0ms}, row{403, phase::parked, 1h},
+            row{404, phase::due, 0ms}, row{405, phase::parked, 1h}, row{408, phase::due, 1s}, row{409, phase::due, 1s},
+            row{412, phase::due, 1s}, row{423, phase::due, 1s}, row{424, phase::due, 1s}, row{429, phase::due, 1s},
+            row{500, phase::due, 1s}, row{503, phase::due, 1s}, row{0, phase::due, 1s}, row{302, phase::parked, 1h});
     CAPTURE(expected.status);
     auto const r = after(due_report(), expected.status);
     CHECK(r.phase == expected.next);
     CHECK(r.next_try == t0 + expected.in);
     CHECK(r.error.empty() == (expected.next == phase::done));
     CHECK(r.last_success.has_value() == (expected.next == phase::done));
+    CHECK(r.told == (expected.next == phase::done ? r.revision : 0));
     CHECK(r.object_id == (expected.status == 404 ? "" : "object"));
 }
 
 TEST_CASE("why a report is not done is said in one line", "[compliance]") {
     CHECK(after(due_report(), 403).error == "403 Code: Text");
-    CHECK(answered(due_report(), {0, "", "connection refused\nby peer", {}, {}}, 0, t0, refresh).error ==
+    CHECK(answered(due_report(), 1, {0, "", "connection refused\nby peer", {}}, 0, t0, refresh).error ==
           "no answer: connection refused\\nby peer");
+    CHECK_THAT(after(after(due_report(), 404), 404).error, Catch::StartsWith("gone from Entra: 404"));
 }
 
 TEST_CASE("a refused token is tried again at once only once", "[compliance]") {
@@ -78,15 +88,41 @@ TEST_CASE("a refused token is tried again at once only once", "[compliance]") {
 TEST_CASE("a device that Graph does not find is looked up again once, then left until the refresh", "[compliance]") {
     auto r = after(due_report(), 404);
     CHECK(r.resolved_again);
-    r.object_id = "other";
-    r = after(r, 404);
+    SECTION("it has another object id, which is no better") {
+        r = found(r, "other");
+        CHECK(r.next_try == t0);
+        r = after(r, 404);
+    }
+    SECTION("it has none") { r = not_found(r, 1, t0, refresh); }
     CHECK(r.phase == phase::parked);
     CHECK(r.next_try == t0 + refresh);
     CHECK(r.object_id.empty());
-    CHECK(refreshed(r, refresh, t0 + refresh - 1s) == r);
-    r = refreshed(r, refresh, t0 + refresh);
-    CHECK(r.phase == phase::due);
+    CHECK_THAT(r.error, Catch::StartsWith("gone from Entra"));
+    r = found(r, "third");
     CHECK_FALSE(after(r, 204, 1, t0 + refresh).resolved_again);
+}
+
+TEST_CASE("a device that Entra does not know yet is waited for, in the first hour often", "[compliance]") {
+    auto r = decided({}, true, false, true, t0);
+    auto now = t0;
+    int tries = 0;
+    for (; now < t0 + 1h; now = r.next_try, ++tries) {
+        r = not_found(r, 1.0, now, refresh);
+        CHECK(r.phase == phase::due);
+        CHECK(r.error == "Entra does not know this device yet");
+        CHECK(r.next_try > now);
+        CHECK(r.next_try <= now + 5min);
+    }
+    CHECK(tries > 12);
+    CHECK(tries < 25);
+    for (int i = 0; i < 50; ++i, now = r.next_try) {
+        r = not_found(r, 1.0, now, refresh);
+        CHECK(r.phase == phase::due);
+        CHECK(r.next_try == now + 1h);
+    }
+    // Another decision is another hour.
+    r = not_found(decided(r, true, true, true, now), 1.0, now, refresh);
+    CHECK(r.next_try <= now + 5min);
 }
 
 TEST_CASE("waiting doubles up to five minutes, by chance between half and whole", "[compliance]") {
@@ -104,25 +140,38 @@ TEST_CASE("waiting doubles up to five minutes, by chance between half and whole"
 TEST_CASE("what Graph says about waiting is heeded, within reason", "[compliance]") {
     auto const [said, wait] = GENERATE(table<std::chrono::milliseconds, std::chrono::milliseconds>(
         {{2128ms, 2128ms}, {600s, 600s}, {1000h, 24h}, {0ms, 1s}, {-5s, 1s}}));
-    auto const r = answered(due_report(), {429, "", "", said, {}}, 1, t0, refresh);
+    auto const r = answered(due_report(), 1, {429, "", "", said}, 1, t0, refresh);
     CHECK(r.next_try - t0 == wait);
 }
 
-TEST_CASE("an answer to an older report leaves the newer one due", "[compliance]") {
-    auto const status = GENERATE(204, 400);
-    auto const r = decided(due_report(), true, true, true, t0 + 1s);
-    auto const got = answered(r, {status, "", "", {}, told{true, false}}, 1, t0 + 2s, refresh);
+TEST_CASE("an answer to an older decision leaves the newer one due, though it be the same again", "[compliance]") {
+    auto const status = GENERATE(204, 400, 401, 403, 404, 409, 429, 503, 0, 302);
+    CAPTURE(status);
+    bool const back_again = GENERATE(false, true);
+    auto r = decided(due_report(), true, true, true, t0 + 1s);
+    if (back_again) r = decided(r, true, false, true, t0 + 2s);
+    auto const got = answered(r, 1, status_of(status), 1, t0 + 3s, refresh);
     CHECK(got.phase == phase::due);
-    CHECK(got.next_try <= t0 + 2s);
-    CHECK(answered(r, {204, "", "", {}, told{true, true}}, 1, t0 + 2s, refresh).phase == phase::done);
+    CHECK(got.next_try == r.next_try);
+    CHECK(got.attempts == 0);
+    CHECK(got.told == (status == 204 ? 1 : 0));
+    CHECK(got.object_id == (status == 404 ? "" : "object"));
+    CHECK(after(got, 204).phase == phase::done);
 }
 
-TEST_CASE("everything reported is reported again after the refresh", "[compliance]") {
-    auto const r = after(due_report(), 204);
-    CHECK(refreshed(r, refresh, t0 + refresh - 1s) == r);
-    CHECK(refreshed(r, refresh, t0 + refresh).phase == phase::due);
-    CHECK(refreshed(after(due_report(), 400), refresh, t0 + 10 * refresh).phase == phase::parked);
-    CHECK(refreshed(report{}, refresh, t0 + refresh).phase == phase::waiting);
+TEST_CASE("everything reported is reported again after the refresh, not all of it at once", "[compliance]") {
+    auto const jitter = GENERATE(0.0, 0.25, 1.0);
+    auto const r = after(due_report(), 204, jitter);
+    CHECK(r.next_try >= t0 + refresh);
+    CHECK(r.next_try == t0 + refresh + std::chrono::milliseconds(static_cast<int>(8'640'000 * jitter)));
+    auto const gone = found(decided({}, false, false, true, t0), "object");
+    CHECK(after(gone, 204).next_try == never);
+}
+
+TEST_CASE("what Graph as a whole answers is told from what it says of a device", "[compliance]") {
+    for (int const s : {0, 408, 429, 500, 502, 503, 504}) CHECK((is_about_graph(s) && passes_by_itself(s)));
+    for (int const s : {409, 412, 423, 424}) CHECK((!is_about_graph(s) && passes_by_itself(s)));
+    for (int const s : {200, 204, 302, 400, 401, 403, 404, 413}) CHECK((!is_about_graph(s) && !passes_by_itself(s)));
 }
 
 TEST_CASE("the names of phases are read back", "[compliance]") {
@@ -141,21 +190,25 @@ TEST_CASE("no report is lost, whatever comes between", "[compliance]") {
 
     report r;
     auto now = t0;
+    using told = std::pair<bool, bool>;
     told wanted;                    // what was decided last
     std::optional<told> graph;      // what Graph holds
     std::optional<told> in_flight;  // what was sent and not answered yet
+    std::int64_t sent = 0;          // its revision
     bool known = false;
     auto const step = [&](std::vector<int> const& answers) {
         if (in_flight) {
             auto const status = pick(answers);
             if (status == 204) graph = in_flight;
-            r = answered(r, {status, "", "", {}, std::exchange(in_flight, std::nullopt)}, 0.5, now, refresh);
-        } else if (r.phase == phase::due && r.next_try <= now) {
+            in_flight.reset();
+            r = answered(r, sent, status_of(status), 0.5, now, refresh);
+        } else if (r.phase != phase::waiting && r.next_try <= now) {
             in_flight = told{r.is_managed, r.is_compliant};
+            sent = r.revision;
         }
         // The pair is always the one decided last, and done means that Graph has it.
-        if (known) CHECK(told{r.is_managed, r.is_compliant} == wanted);
-        if (r.phase == phase::done) CHECK(graph == wanted);
+        if (known) CHECK(told(r.is_managed, r.is_compliant) == wanted);
+        if (r.phase == phase::done) CHECK((graph == wanted && r.told == r.revision));
         if (known && graph != wanted) CHECK((r.phase == phase::due || r.phase == phase::parked));
         if (r.phase == phase::due) CHECK(r.next_try <= now + 5min);
     };
@@ -164,14 +217,13 @@ TEST_CASE("no report is lost, whatever comes between", "[compliance]") {
         if (chance(0.2)) {
             wanted = {chance(0.9), chance(0.5)};
             known = known || chance(0.5);
-            r = decided(r, wanted.is_managed, wanted.is_compliant, known, now);
+            r = decided(r, wanted.first, wanted.second, known, now);
         }
-        if (chance(0.3)) r = refreshed(r, refresh, now);
         step({204, 204, 400, 401, 403, 404, 429, 503, 0});
     }
     // Graph is well again, and something changes: within minutes it has the last word.
-    wanted = {true, !wanted.is_compliant};
-    r = decided(r, wanted.is_managed, wanted.is_compliant, known = true, now);
+    wanted = {true, !wanted.second};
+    r = decided(r, wanted.first, wanted.second, known = true, now);
     for (int i = 0; i < 6; ++i) {
         now += 5min;
         step({204});

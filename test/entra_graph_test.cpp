@@ -35,10 +35,9 @@ http::response answer(int status, std::string body, http::fields headers = {}) {
 TEST_CASE("requests are written as Microsoft documents them", "[entra]") {
     test::matches_golden("entra/token-request.txt",
         as_text(entra::token_request(app, {.text = secret("p~w&r=d +%/é")}, entra::assertion_form::ps256, {}).value()));
-    test::matches_golden("entra/find-device.txt",
-        as_text(entra::find_device(app, token, "12345678-aaaa-bbbb-cccc-1234567890ab", "req-1")));
-    test::matches_golden("entra/report-compliance.txt",
-        as_text(entra::report_compliance(app, token, "0f0f0f0f-0000-0000-0000-000000000001", true, false, "req-2")));
+    std::array const requests{entra::find_device("12345678-aaaa-bbbb-cccc-1234567890ab"),
+        entra::report_compliance("0f0f0f0f-0000-0000-0000-000000000001", true, false)};
+    test::matches_golden("entra/batch.txt", as_text(entra::batch(app, token, requests, "req-1")));
     test::matches_golden("entra/read-application.txt", as_text(entra::read_application(app, token, "req-3")));
     test::matches_golden("entra/member-groups.txt",
         as_text(entra::member_groups(app, token, "0d000000-0000-0000-0000-000000000001", "req-5")));
@@ -58,15 +57,58 @@ TEST_CASE("a form gives the secret back as it was", "[entra]") {
 }
 
 TEST_CASE("an identifier cannot leave its place in a request", "[entra]") {
-    CHECK(
-        entra::find_device(app, token, "x' or '1' eq '1", "").url.find("x%27%27%20or%20%27%271") != std::string::npos);
-    CHECK(entra::report_compliance(app, token, "../users/1?x#y", true, true, "").url ==
-          "https://graph.microsoft.com/v1.0/devices/%2E%2E%2Fusers%2F1%3Fx%23y");
+    CHECK(entra::find_device("x' or '1' eq '1").url.find("x%27%27%20or%20%27%271") != std::string::npos);
+    CHECK(entra::report_compliance("../users/1?x#y", true, true).url == "/devices/%2E%2E%2Fusers%2F1%3Fx%23y");
     auto odd = app;
     odd.client_id = "x'/../y?";
     CHECK(entra::read_application(odd, token, "").url.find("applications(appId='x%27%27%2F%2E%2E%2Fy%3F')?$select=") !=
           std::string::npos);
     CHECK(entra::read_mdm_policy(odd, token, "").url.ends_with("mobileDeviceManagementPolicies/x%27%2F%2E%2E%2Fy%3F"));
+}
+
+TEST_CASE("the answers of a batch are put back into the order of its requests", "[entra]") {
+    auto const got = entra::parse_batch(answer(200, R"({"responses":[
+            {"id":"3","status":429,"headers":{"Retry-After":"2.128"},"body":{"error":{"code":"TooManyRequests"}}},
+            {"id":"1","status":204,"headers":{},"body":null},
+            {"id":"4","status":429,"headers":{"retry-after":7}}]})"),
+        4)
+                         .value();
+    REQUIRE(got.size() == 4);
+    REQUIRE(got[0]);
+    CHECK(got[0]->status == 204);
+    CHECK(got[0]->body.empty());
+    CHECK_FALSE(got[1]);  // left out: no answer
+    REQUIRE(got[2]);
+    CHECK(entra::retry_after(*got[2], {}) == std::chrono::milliseconds(2128));
+    CHECK(entra::parse_graph_error(*got[2]).code == "TooManyRequests");
+    REQUIRE(got[3]);
+    CHECK(entra::retry_after(*got[3], {}) == std::chrono::seconds(7));
+}
+
+TEST_CASE("of a batch's answers those that answer nothing are left aside", "[entra]") {
+    auto const one = GENERATE(as<std::string>(), R"({"id":"0","status":204})", R"({"id":"3","status":204})",
+        R"({"id":"01","status":204})", R"({"id":"","status":204})", R"({"id":1,"status":204})", R"({"status":204})",
+        R"({"id":"1"})", R"({"id":"1","status":"204"})", R"({"id":"1","status":0})",
+        R"({"id":"1","status":99999999999})", R"({"id":"18446744073709551617","status":204})", "7", "null");
+    CAPTURE(one);
+    auto const got =
+        entra::parse_batch(answer(200, R"({"responses":[)" + one + R"(,{"id":"2","status":204}]})"), 2).value();
+    CHECK_FALSE(got.at(0));
+    CHECK(got.at(1));
+}
+
+TEST_CASE("of several answers to one request the first counts", "[entra]") {
+    auto const got =
+        entra::parse_batch(answer(200, R"({"responses":[{"id":"1","status":429},{"id":"1","status":204}]})"), 1)
+            .value();
+    CHECK(got.at(0).value().status == 429);
+}
+
+TEST_CASE("an answer that is no batch's is none", "[entra]") {
+    auto const body = GENERATE(as<std::string>(), "", "{}", "[]", "<html>", R"({"responses":{}})",
+        R"({"responses":null})", R"({"responses":[]}x)", R"({"responses":[],"responses":[]})");
+    CAPTURE(body);
+    CHECK_FALSE(entra::parse_batch(answer(200, body), 1));
 }
 
 namespace {

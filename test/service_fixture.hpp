@@ -86,9 +86,11 @@ struct fake_tenant {
     std::map<std::string, std::set<std::string>> owners;                     // deviceId -> object ids of users
     std::optional<http::response> owners_answer;                             // instead of what is known of any device
     std::vector<std::string> owners_asked;                                   // of these
-    std::vector<http::response> patch_answers;                               // given before 204, first one first
-    std::map<std::string, int> refused_secrets;                              // client secret -> AADSTS code
-    std::vector<std::string> secrets_tried;                                  // in order
+    std::vector<http::response> patch_answers;   // given before 204, first one first; of status 0: left out
+    std::vector<http::response> batch_answers;   // given to a batch as a whole, first one first
+    std::vector<std::size_t> batches;            // how many requests were in each
+    std::map<std::string, int> refused_secrets;  // client secret -> AADSTS code
+    std::vector<std::string> secrets_tried;      // in order
     http::response application{403, {}, R"({"error":{"code":"Authorization_RequestDenied","message":"no"}})"};
     int application_reads = 0;
     std::map<std::string, std::set<std::string>> groups{{user_id, {}}};  // of each user that Graph knows
@@ -96,8 +98,8 @@ struct fake_tenant {
     std::optional<http::response> account_answer;  // instead of what is known of any account
     std::vector<http::response> group_answers;     // given before the truth, first one first
     std::vector<std::string> group_calls;          // "POST https://…"
-    // Asked first, where it is set.
-    std::function<std::optional<http::response>(http::call const&)> instead;
+    // Asked first, where they are set: of a call, and of a request in a batch. Status 0 leaves that out.
+    std::function<std::optional<http::response>(http::call const&)> instead, instead_of_member;
     int hook_status = 204;
     std::vector<std::string> hook_bodies;  // of POSTs to https://hook.test
     struct write {
@@ -111,6 +113,52 @@ struct fake_tenant {
         if (away) return fail(errc::unavailable, "connection refused");
         if (instead)
             if (auto answer = instead(c)) return std::move(*answer);
+        return c.url == "https://graph.test/v1.0/$batch" ? batch(c) : answer_to(c);
+    }
+
+    // As Graph does it, and as strict.
+    http::response batch(http::call const& c) {
+        auto const refuse = [](std::string const& why) {
+            return http::response{
+                400, {}, json::serialize(json::value{{"error", {{"code", "BadRequest"}, {"message", why}}}})};
+        };
+        auto const body = json::parse(c.body);
+        auto const& requests = body.at("requests").as_array();
+        batches.push_back(requests.size());
+        if (!batch_answers.empty()) {
+            auto const a = batch_answers.front();
+            batch_answers.erase(batch_answers.begin());
+            return a;
+        }
+        if (c.method != "POST" || c.headers.get("Content-Type") != "application/json") return refuse("no JSON");
+        if (requests.empty() || requests.size() > 20) return refuse("1 to 20");
+        json::array responses;
+        std::set<std::string> ids;
+        for (auto const& r : requests) {
+            auto const& o = r.as_object();
+            auto const text = [&](char const* name) { return std::string(o.at(name).as_string()); };
+            if (!ids.insert(text("id")).second) return refuse("an id twice");
+            if (!text("url").starts_with('/')) return refuse("not relative");
+            http::call one{
+                .method = text("method"), .url = "https://graph.test/v1.0" + text("url"), .headers = {}, .body = {}};
+            if (auto const* const b = o.if_contains("body")) {
+                if (o.at("headers").at("Content-Type") != "application/json") return refuse("no Content-Type");
+                one.body = json::serialize(*b);
+            }
+            auto instead_of_this = instead_of_member ? instead_of_member(one) : std::nullopt;
+            auto const answer = instead_of_this ? *instead_of_this : answer_to(one);
+            if (answer.status == 0) continue;
+            json::object headers;
+            for (auto const& [name, value] : answer.headers) headers[name] = value;
+            // In another order than that of the requests.
+            responses.insert(responses.begin(),
+                json::object{{"id", text("id")}, {"status", answer.status}, {"headers", std::move(headers)},
+                    {"body", answer.body.empty() ? json::value(nullptr) : json::parse(answer.body)}});
+        }
+        return {200, {{"Content-Type", "application/json"}}, json::serialize(json::object{{"responses", responses}})};
+    }
+
+    http::response answer_to(http::call const& c) {
         auto const path = c.url.substr(c.url.find('/', 8));
         auto const ok = [](json::value const& v) {
             return http::response{200, {{"Content-Type", "application/json"}}, json::serialize(v)};

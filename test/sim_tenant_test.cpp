@@ -582,6 +582,59 @@ TEST_CASE("a batch holds at most 20 requests and each is judged alone", "[sim]")
               .status == 400);
 }
 
+TEST_CASE("of a batch each request can fail in its own way, and the whole in another", "[sim]") {
+    running_tenant t;
+    REQUIRE(t.tenant.add_user("ada@contoso.com"));
+    std::vector<sim::entra_device> devices;
+    for (int i = 0; i < 3; ++i) devices.push_back(t.tenant.add_device("ada@contoso.com", "PC", "joined").value());
+    auto const ask = [&] {
+        json::array requests;
+        for (auto const& d : devices)
+            requests.push_back(
+                json::object{{"id", d.object_id}, {"method", "PATCH"}, {"url", "/devices/" + d.object_id},
+                    {"headers", {{"Content-Type", "application/json"}}}, {"body", {{"isManaged", true}}}});
+        return t.graph("POST", "/$batch", json::serialize(json::object{{"requests", requests}}));
+    };
+    auto const answers = [&] {
+        std::map<std::string, json::value> all;
+        for (auto const& one : json::parse(ask().body).at("responses").as_array())
+            all[json::value_to<std::string>(one.at("id"))] = one;
+        return all;
+    };
+    auto const managed = [&](int i) { return t.tenant.devices()[static_cast<std::size_t>(i)].is_managed.has_value(); };
+    auto const path = [&](int i) { return "/v1.0/devices/" + devices[static_cast<std::size_t>(i)].object_id; };
+    auto const order = [&](json::object rule) { t.tenant.add_fault(sim::parse_fault(rule).value()); };
+    SECTION("a request is left out, and another throttled") {
+        order({{"path", path(0)}, {"drop", true}, {"count", 1}});
+        order(
+            {{"path", path(1)}, {"status", 429}, {"headers", {{"Retry-After", "2.5"}}}, {"apply", true}, {"count", 1}});
+        auto got = answers();
+        CHECK(got.size() == 2);
+        CHECK(got.at(devices[1].object_id).at("headers").at("Retry-After") == "2.5");
+        CHECK(got.at(devices[2].object_id).at("status") == 204);
+        CHECK_FALSE(managed(0));
+        CHECK(managed(1));
+        CHECK(answers().size() == 3);
+    }
+    SECTION("the connection is closed, before or after the work") {
+        bool const late = GENERATE(false, true);
+        t.tenant.add_fault(sim::named_fault(late ? "graph-hangs-up-late" : "graph-hangs-up").value());
+        CHECK_THROWS(ask());
+        CHECK(managed(2) == late);
+    }
+    SECTION("a device is not known yet") {
+        CHECK(t.tenant.hide_device(devices[1].device_id, true));
+        CHECK(answers().at(devices[1].object_id).at("status") == 404);
+        t.tenant.hide_device(devices[1].device_id, false);
+        CHECK(answers().at(devices[1].object_id).at("status") == 204);
+    }
+    SECTION("an address must be relative") {
+        auto const absolute = json::object{{"id", "1"}, {"method", "GET"}, {"url", t.tenant.url() + "/v1.0/devices"}};
+        CHECK(t.graph("POST", "/$batch", json::serialize(json::object{{"requests", json::array{absolute}}})).status ==
+              400);
+    }
+}
+
 TEST_CASE("tokens say what Entra's would, in both versions, with what was ordered laid over", "[sim]") {
     running_tenant t;
     auto const ada = t.tenant.add_user("ada@contoso.com").value();
@@ -652,6 +705,8 @@ TEST_CASE("a fault is answered instead, as often as it was ordered", "[sim]") {
     t.tenant.clear_faults();
     CHECK(t.send("GET", t.login("/discovery/v2.0/keys")).body.find("kid") != std::string::npos);
     CHECK_FALSE(sim::parse_fault(json::parse(R"({"path":"/x"})")));
+    CHECK_FALSE(sim::parse_fault(json::parse(R"({"path":"/x","apply":true})")));
+    CHECK(sim::parse_fault(json::parse(R"({"path":"/x","drop":true})")));
     CHECK_FALSE(sim::parse_fault(json::parse(R"({"path":"^(","status":500})")));
     CHECK_FALSE(sim::parse_fault(json::parse(R"({"path":"/x","status":500,"unknown":1})")));
 }

@@ -244,32 +244,6 @@ TEST_CASE_METHOD(fixture, "one enrollment request never gets two certificates", 
         db.read([](store::connection& c) { return store::find_certificate_by_request(c, "request"); })->revoked == now);
 }
 
-TEST_CASE_METHOD(fixture, "the reports that are due come by their time, and totals count them", "[store]") {
-    db.write([&](store::connection& c) {
-        store::put_report(c, {"1", "E1", true, true, "due", "", 0, now + 2s, "503", {}, false});
-        store::put_report(c, {"2", "E2", true, true, "parked", "", 0, now + 1s, "403", {}, false});
-        store::put_report(c, {"3", "E3", true, true, "done", "o", 0, now, "", now, false});
-        store::put_report(c, {"4", "E4", true, true, "waiting", "", 0, now, "", {}, false});
-    });
-    auto const due = [&](time_point at) {
-        std::string all;
-        for (auto const& r :
-            db.read([&](store::connection& c) { return store::due_reports(c, at, std::chrono::hours(48), 10); }))
-            all += r.device_id;
-        return all;
-    };
-    CHECK(due(now).empty());
-    CHECK(due(now + 1s) == "2");
-    CHECK(due(now + 2s) == "21");
-    auto const t = db.read([](store::connection& c) { return store::total_reports(c); });
-    CHECK(t.queued == 2);
-    CHECK(t.last_success == now);
-    CHECK(t.last_error == "503");
-    db.write([&](store::connection& c) { store::retry_reports_now(c, now); });
-    CHECK(due(now) == "12");
-    CHECK(db.read([&](store::connection& c) { return store::old_reports(c, now, 10).size(); }) == 1);
-}
-
 TEST_CASE("a full disk fails the write, is told, and ends when there is room", "[store]") {
     test::scratch const folder;
     store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));

@@ -119,7 +119,12 @@ http::response report(service::appliance& a) {
     auto const run = a.report.report_now();
     if (!run) return refused(run.error());
     if (!run->stopped.empty()) return refused(503, "unavailable", run->stopped);
-    return reply(200, {{"sent", run->sent}, {"failed", run->failed}, {"queued", service::status(a).report.queued}});
+    json::array waiting;
+    for (auto const& r : service::why_queued(a)) waiting.push_back({{"why", r.error}, {"reports", r.reports}});
+    auto const held_up = a.report.held_up();
+    return reply(200, {{"sent", run->sent}, {"failed", run->failed}, {"queued", service::status(a).report.queued},
+                          {"waiting", std::move(waiting)},
+                          {"held_up", held_up.empty() ? json::value(nullptr) : json::value(held_up)}});
 }
 
 http::response compliance_link(service::appliance& a, std::string const& body) {

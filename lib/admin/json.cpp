@@ -76,7 +76,8 @@ json::object to_json(service::status_view const& s, about const& us, time_point 
             {{"total", s.devices.total}, {"compliant", s.devices.compliant}, {"noncompliant", s.devices.noncompliant},
                 {"in_grace_period", s.devices.in_grace_period}, {"unknown", s.devices.unknown}}},
         {"report", {{"last_success", time(s.report.last_success)}, {"queued", s.report.queued},
-                       {"last_error", text(s.report.last_error)}}},
+                       {"parked", s.report.parked}, {"waiting_since", time(s.report.oldest)},
+                       {"last_error", text(s.report.last_error)}, {"held_up", text(s.report.held_up)}}},
         {"key", key_json(s.key, now)}, {"tls_certificate", ends("tls_certificate")}, {"authority", ends("authority")},
         {"reminders", std::move(reminders)}, {"maintenance", s.maintenance},
         {"push", {{"configured", s.push}, {"problem", text(s.push_problem)}}},
@@ -201,7 +202,18 @@ json::object to_json(service::compliance_details const& d) {
 }
 
 json::object to_json(service::compliance_event const& e) {
-    return {{"at", rfc3339(e.at)}, {"what", e.what}, {"state", text(e.state)}, {"reasons", reasons_json(e.reasons)}};
+    json::object all{{"at", rfc3339(e.at)}, {"what", e.what}};
+    if (!e.report) {
+        all["state"] = e.state;
+        all["reasons"] = reasons_json(e.reasons);
+        return all;
+    }
+    all["decided"] = rfc3339(e.report->decided);
+    all["entra_device_id"] = text(e.report->entra_device_id);
+    all["is_managed"] = e.report->is_managed;
+    all["is_compliant"] = e.report->is_compliant;
+    all["result"] = e.report->result;
+    return all;
 }
 
 json::object to_json(service::pins::created const& p) {

@@ -146,51 +146,6 @@ std::string token_refusal::summary() const {
     return out + ")";
 }
 
-http::call find_device(
-    application const& app, access_token const& token, std::string_view device_id, std::string client_request_id) {
-    std::string literal;  // in an OData text a quote is written twice
-    for (char const c : device_id) literal.append(c == '\'' ? 2 : 1, c);
-    auto const filter = fmt::format("deviceId eq '{}'", literal);
-    return {.method = "GET",
-        .url = fmt::format("{}/v1.0/devices?$filter={}&$select=id,deviceId", without_last_slash(app.graph_url),
-            percent_encode(filter)),
-        .headers = graph_headers(token, std::move(client_request_id)),
-        .body = {}};
-}
-
-result<std::optional<std::string>> parse_found_device(http::response const& answer) {
-    if (answer.status != 200) {
-        auto const e = parse_graph_error(answer);
-        return fail(errc::unavailable,
-            fmt::format("Graph answered the search for a device with {} {} {}", answer.status, e.code, e.request_id));
-    }
-    auto const body = parse_object(answer.body, largest_answer, "Graph's list of devices");
-    if (!body) return body.error();
-    auto const* value = body->if_contains("value");
-    auto const* devices = value ? value->if_array() : nullptr;
-    if (!devices) return fail(errc::malformed, "Graph's list of devices has no array `value`");
-    if (devices->empty()) return std::optional<std::string>();
-    if (devices->size() > 1) return fail(errc::malformed, "Graph's list has several devices of one deviceId");
-    auto const* device = devices->front().if_object();
-    auto const id = device ? find_text(*device, "id") : std::nullopt;
-    auto const plain = [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
-    };
-    if (!id || id->empty() || id->size() > 64 || !std::all_of(id->begin(), id->end(), plain))
-        return fail(errc::malformed, "Graph's list holds a device without a usable id");
-    return std::optional<std::string>(*id);
-}
-
-http::call report_compliance(application const& app, access_token const& token, std::string_view object_id,
-    bool is_managed, bool is_compliant, std::string client_request_id) {
-    auto headers = graph_headers(token, std::move(client_request_id));
-    headers.add("Content-Type", "application/json");
-    return {.method = "PATCH",
-        .url = fmt::format("{}/v1.0/devices/{}", without_last_slash(app.graph_url), percent_encode(object_id)),
-        .headers = std::move(headers),
-        .body = fmt::format(R"({{"isManaged":{},"isCompliant":{}}})", is_managed, is_compliant)};
-}
-
 graph_error parse_graph_error(http::response const& answer) {
     graph_error out;
     if (auto const body = parse_object(answer.body, largest_answer, "Graph's answer")) {

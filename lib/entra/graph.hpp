@@ -2,6 +2,7 @@
 #pragma once
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,15 +64,27 @@ code_text const* find_code(int code);
 // one may be taken? Where the application, the tenant or the request is at fault, another one is refused as well.
 bool successor_may_help(int code);
 
-// GET /v1.0/devices?$filter=deviceId eq '…'&$select=id,deviceId
-http::call find_device(
-    application const&, access_token const&, std::string_view device_id, std::string client_request_id);
+// One request of a batch.
+struct batch_request {
+    std::string method;
+    std::string url;   // below /v1.0: "/devices/…"
+    std::string body;  // JSON; empty: none
+};
+// GET /devices?$filter=deviceId eq '…'&$select=id,deviceId
+batch_request find_device(std::string_view device_id);
 // The object id, or nullopt where Graph knows no such device. Errors: malformed, unavailable (an error status).
 [[nodiscard]] result<std::optional<std::string>> parse_found_device(http::response const&);
+// PATCH /devices/{object_id} {"isManaged":…,"isCompliant":…}
+batch_request report_compliance(std::string_view object_id, bool is_managed, bool is_compliant);
 
-// PATCH /v1.0/devices/{object_id} {"isManaged":…,"isCompliant":…}
-http::call report_compliance(application const&, access_token const&, std::string_view object_id, bool is_managed,
-    bool is_compliant, std::string client_request_id);
+inline constexpr std::size_t most_in_batch = 20;
+// POST /v1.0/$batch. At most most_in_batch requests.
+http::call batch(
+    application const&, access_token const&, std::span<batch_request const>, std::string client_request_id);
+// What was answered to each request, in their order; nullopt where nothing was, or nothing that makes sense. Of several
+// answers to one request the first counts. Errors: malformed.
+[[nodiscard]] result<std::vector<std::optional<http::response>>> parse_batch(
+    http::response const&, std::size_t requests);
 
 // POST /v1.0/users/{user_id}/getMemberGroups: groups of every kind, through other groups too.
 http::call member_groups(

@@ -54,7 +54,7 @@ struct appliance {
     order_upkeep orders{ctx};
     management manage{ctx, keys, push, sessions};
     service::tally tally{ctx};
-    reporter report{ctx, token};
+    reporter report{ctx, token, [this](std::string const& device) { push.wake(device); }};
     service::packages packages{ctx};
     expiries ends{ctx, token};
     reminders remind{ctx, ends};

@@ -195,8 +195,12 @@ store::verdict to_stored(std::string_view device_id, compliance::verdict const& 
 compliance::report to_report(store::report const& r) {
     return {.is_managed = r.is_managed,
         .is_compliant = r.is_compliant,
+        .decided = r.decided,
+        .revision = r.revision,
+        .told = r.told,
         .phase = compliance::parse_phase(r.phase).value_or(compliance::report::phase::waiting),
         .object_id = r.object_id,
+        .was_known = r.was_known,
         .attempts = static_cast<int>(r.attempts),
         .next_try = r.next_try,
         .error = r.error,
@@ -209,8 +213,12 @@ store::report to_stored(std::string_view device_id, std::string_view entra_devic
         .entra_device_id = std::string(entra_device_id),
         .is_managed = r.is_managed,
         .is_compliant = r.is_compliant,
+        .decided = r.decided,
+        .revision = r.revision,
+        .told = r.told,
         .phase = std::string(compliance::name(r.phase)),
         .object_id = r.object_id,
+        .was_known = r.was_known,
         .attempts = r.attempts,
         .next_try = r.next_try,
         .error = r.error,
@@ -270,6 +278,10 @@ bool evaluate_device(store::connection& db, configuration const& config, std::st
 }
 
 void report_unmanaged(store::connection& db, store::device const& device, time_point now) {
+    // Under its Entra ID another record speaks by now.
+    auto const others = device.entra_device_id.empty() ? std::vector<store::device>()
+                                                       : store::find_enrolled_entra(db, device.entra_device_id);
+    if (std::any_of(others.begin(), others.end(), [&](store::device const& d) { return d.id != device.id; })) return;
     auto const next =
         compliance::decided(report_or_new(db, device.id), false, false, !device.entra_device_id.empty(), now);
     store::put_report(db, to_stored(device.id, device.entra_device_id, next));

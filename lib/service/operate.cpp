@@ -47,8 +47,14 @@ status_view status(appliance& a) {
                 s.devices.unknown += c.devices;
         }
         auto const totals = store::total_reports(db);
-        s.report = {totals.last_success, totals.queued, totals.last_error};
+        s.report = {.last_success = totals.last_success,
+            .queued = totals.queued,
+            .parked = totals.parked,
+            .oldest = totals.oldest,
+            .last_error = totals.last_error,
+            .held_up = a.report.held_up()};
     });
+    if (auto refused = a.report.refused(); !refused.empty()) s.report.last_error = std::move(refused);
     auto const k = keys(a);
     s.key = k.next_in_use ? k.next : k.current;
     if (!s.key.error.meaning.empty()) s.report.last_error = text_of(s.key);
@@ -61,11 +67,25 @@ status_view status(appliance& a) {
     return s;
 }
 
+std::vector<store::report_reason> why_queued(appliance& a) {
+    constexpr std::int64_t most = 1000;
+    std::map<std::string, std::int64_t> sums;
+    for (auto const& r : a.ctx.db.read([](store::connection& db) { return store::queued_reasons(db, most); })) {
+        auto const before_details = r.error.substr(0, r.error.find(": "));
+        sums[before_details.empty() ? "to be sent" : before_details] += r.reports;
+    }
+    std::vector<store::report_reason> all;
+    for (auto const& [why, reports] : sums) all.push_back({why, reports});
+    std::stable_sort(all.begin(), all.end(), [](auto const& x, auto const& y) { return x.reports > y.reports; });
+    return all;
+}
+
 std::string status_line(appliance& a) {
     auto const s = status(a);
     std::vector<std::string> said;
     if (!s.store_healthy) said.emplace_back("the store cannot be written");
     if (!s.key.error.meaning.empty()) said.push_back("Entra: " + text_of(s.key));
+    if (!a.report.refused().empty()) said.push_back("Graph refuses every report: " + a.report.refused());
     if (!s.push_problem.empty()) said.push_back("devices cannot be woken: " + s.push_problem);
     if (s.maintenance) said.emplace_back("maintenance: no device enrolls");
     auto const now = a.ctx.time.now();
@@ -212,7 +232,14 @@ result<std::vector<compliance_event>> compliance_history(appliance& a, std::stri
     return a.ctx.db.read([&](store::connection& db) {
         std::vector<compliance_event> all;
         for (auto const& v : store::list_past_verdicts(db, device->id))
-            all.push_back({.at = v.at, .what = "state", .state = v.state, .reasons = reasons_from(v.reasons)});
+            all.push_back(
+                {.at = v.at, .what = "state", .state = v.state, .reasons = reasons_from(v.reasons), .report = {}});
+        for (auto& r : store::list_told_reports(db, device->id)) {
+            auto const at = r.at;
+            all.push_back({.at = at, .what = "report", .state = "", .reasons = {}, .report = std::move(r)});
+        }
+        std::stable_sort(all.begin(), all.end(),
+            [](compliance_event const& x, compliance_event const& y) { return x.at < y.at; });
         return all;
     });
 }

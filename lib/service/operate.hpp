@@ -46,8 +46,10 @@ struct status_view {
     } devices;
     struct {
         std::optional<time_point> last_success;
-        std::int64_t queued = 0;
-        std::string last_error;  // empty: none
+        std::int64_t queued = 0, parked = 0;
+        std::optional<time_point> oldest;  // decision that Graph does not have, of those that are not parked
+        std::string last_error;            // empty: none
+        std::string held_up;               // what keeps the whole queue waiting; empty: nothing
     } report;
     key_view key;  // the one in use
     std::vector<expiry> ends;
@@ -60,6 +62,8 @@ struct status_view {
 status_view status(appliance&);
 // The same in one line, for systemd: what is wrong first.
 std::string status_line(appliance&);
+// Why reports are queued, the most frequent reason first, in Graph's words without those that are of one device.
+std::vector<store::report_reason> why_queued(appliance&);
 
 struct device_view {
     store::device device;
@@ -148,9 +152,10 @@ struct compliance_details {
 // Something that became of a device's compliance.
 struct compliance_event {
     time_point at;
-    std::string what;   // "state"
-    std::string state;  // Graph's complianceState
+    std::string what;   // "state": it changed; "report": Graph took what it was told, or refused it
+    std::string state;  // of the former, Graph's complianceState
     std::vector<compliance::reason> reasons;
+    std::optional<store::told_report> report;  // of the latter
 };
 // Oldest first. Errors: as find().
 [[nodiscard]] result<std::vector<compliance_event>> compliance_history(appliance&, std::string_view id_or_name);

@@ -254,16 +254,38 @@ CREATE TABLE report (
     entra_device_id TEXT NOT NULL,
     is_managed BIGINT NOT NULL,
     is_compliant BIGINT NOT NULL,
+    decided BIGINT NOT NULL,            -- when these two were
+    revision BIGINT NOT NULL,           -- of these two
+    told BIGINT NOT NULL,               -- the revision that Graph took last; 0: none
     phase TEXT NOT NULL,                -- waiting, due, done, parked
-    object_id TEXT NOT NULL,
+    object_id TEXT NOT NULL,            -- Graph's; empty: to be looked up
+    was_known BIGINT NOT NULL,          -- there was an object id once
     attempts BIGINT NOT NULL,
-    next_try BIGINT NOT NULL,
+    next_try BIGINT NOT NULL,           -- of one that is done: when it is told again
     error TEXT NOT NULL,
     last_success BIGINT,
     resolved_again BIGINT NOT NULL
 );
-CREATE INDEX report_due ON report (phase, next_try);
+CREATE INDEX report_fresh ON report (next_try) WHERE phase = 'due' AND attempts = 0;
+CREATE INDEX report_tried ON report (next_try) WHERE phase = 'due' AND attempts > 0;
+CREATE INDEX report_parked ON report (next_try) WHERE phase = 'parked';
+CREATE INDEX report_done ON report (next_try) WHERE phase = 'done';
+CREATE INDEX report_lag ON report (decided) WHERE phase = 'due' AND told <> revision;
+CREATE INDEX report_success ON report (last_success);
 CREATE INDEX report_entra ON report (entra_device_id);
+
+CREATE TABLE report_history (           -- what Entra was told of a device, and what it refused to be told
+    device_id TEXT NOT NULL,            -- outlives the device
+    position BIGINT NOT NULL,           -- order in which they came
+    entra_device_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    decided BIGINT NOT NULL,
+    is_managed BIGINT NOT NULL,
+    is_compliant BIGINT NOT NULL,
+    result TEXT NOT NULL,               -- "204", or Graph's words
+    PRIMARY KEY (device_id, position)
+);
+CREATE INDEX report_history_time ON report_history (at);
 
 CREATE TABLE entra_document (          -- what Entra said, for when it is away
     name TEXT PRIMARY KEY,              -- signing_keys, key_end:<of which key>

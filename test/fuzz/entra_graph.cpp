@@ -36,6 +36,13 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
         if (wait->count() < 0 || *wait > std::chrono::hours(24)) std::abort();
     if (auto const device = entra::parse_found_device(answer); device && *device)
         if (status != 200 || (*device)->empty()) std::abort();
+    if (auto const all = entra::parse_batch(answer, 3)) {
+        if (all->size() != 3) std::abort();
+        for (auto const& one : *all)
+            if (one && (one->status < 100 || one->status > 599)) std::abort();
+    } else {
+        one_line(all.error().detail);
+    }
     if (auto const known = entra::parse_application(answer)) {
         if (status != 200) std::abort();
         for (auto const& uri : known->identifier_uris) one_line(uri);

@@ -37,6 +37,7 @@ struct entra_device {
     std::string os_version;
     std::optional<bool> is_managed, is_compliant;  // null until an MDM says something
     time_point registered;
+    bool hidden = false;  // from Graph
 };
 
 struct app_secret {

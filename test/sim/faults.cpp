@@ -16,6 +16,10 @@ result<fault_rule> parse_fault(json::value const& value) {
             r.status = static_cast<int>(v.as_int64());
         } else if (name == "delay_ms" && v.is_int64()) {
             r.delay = std::chrono::milliseconds(v.as_int64());
+        } else if (name == "drop" && v.is_bool()) {
+            r.drop = v.as_bool();
+        } else if (name == "apply" && v.is_bool()) {
+            r.apply = v.as_bool();
         } else if (name == "count" && v.is_int64()) {
             r.count = static_cast<int>(v.as_int64());
         } else if (name == "body") {
@@ -30,7 +34,8 @@ result<fault_rule> parse_fault(json::value const& value) {
         }
     }
     if (r.path.empty()) return fail(errc::malformed, "a fault needs a path");
-    if (r.status == 0 && r.delay.count() == 0) return fail(errc::malformed, "a fault needs a status or a delay");
+    if (r.status == 0 && !r.drop && (r.apply || r.delay.count() == 0))
+        return fail(errc::malformed, "a fault needs a status, drop or a delay");
     if (r.path.front() == '^') {
         try {
             std::regex const tried(r.path);
@@ -45,7 +50,7 @@ json::object as_json(fault_rule const& r) {
     json::object headers;
     for (auto const& [name, value] : r.headers) headers[name] = value;
     return {{"method", r.method}, {"path", r.path}, {"status", r.status}, {"headers", std::move(headers)},
-        {"body", r.body}, {"delay_ms", r.delay.count()}, {"count", r.count}};
+        {"body", r.body}, {"delay_ms", r.delay.count()}, {"drop", r.drop}, {"apply", r.apply}, {"count", r.count}};
 }
 
 std::optional<fault_rule> named_fault(std::string_view name) {
@@ -71,6 +76,23 @@ std::optional<fault_rule> named_fault(std::string_view name) {
     if (name == "graph-refused")
         return rule("/v1.0/", 403,
             graph_error("Authorization_RequestDenied", "Insufficient privileges to complete the operation."));
+    auto const dropped = [](char const* method, char const* path, bool apply) {
+        fault_rule r;
+        r.method = method;
+        r.path = path;
+        r.drop = true;
+        r.apply = apply;
+        return r;
+    };
+    if (name == "graph-hangs-up") return dropped("POST", "/v1.0/$batch", false);
+    if (name == "graph-hangs-up-late") return dropped("POST", "/v1.0/$batch", true);
+    if (name == "graph-some-dropped") return dropped("PATCH", "/v1.0/devices/", false);
+    if (name == "graph-some-throttled") {
+        auto r = rule("/v1.0/devices/", 429, graph_error("TooManyRequests", "Too many requests."));
+        r.method = "PATCH";
+        r.headers.add("Retry-After", "0.5");
+        return r;
+    }
     auto const wns = [&](int status, std::pair<std::string, std::string> field) {
         auto r = rule("^/(wns/)?$", status, {});
         r.headers = {std::move(field)};

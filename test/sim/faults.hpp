@@ -17,6 +17,8 @@ struct fault_rule {
     std::string method;  // empty: any
     std::string path;    // a prefix; a regular expression over the whole path where it begins with '^'
     int status = 0;      // 0: no answer of its own, only the delay
+    bool drop = false;   // no answer at all: the connection is closed, or a request left out of its batch's answer
+    bool apply = false;  // with status or drop: the request is carried out all the same
     http::fields headers;
     std::string body;
     std::chrono::milliseconds delay{0};
@@ -24,15 +26,18 @@ struct fault_rule {
 };
 
 // {"method":"PATCH","path":"/v1.0/devices","status":429,"headers":{"Retry-After":"2"},"body":…,"delay_ms":0,
-// "count":1}; body: text, or JSON that is sent as such. Errors: malformed.
+// "count":1}; "drop":true in the place of a status; "apply":true; body: text, or JSON that is sent as such. The
+// requests of a batch are POST /v1.0/$batch together and each by its own method and path. Errors: malformed.
 [[nodiscard]] result<fault_rule> parse_fault(boost::json::value const&);
 boost::json::object as_json(fault_rule const&);
 
 // Rules by the name of what they break, for those that need more than a status: "metadata" (503), "jwks-down" (503),
 // "jwks-broken" (not JSON), "jwks-empty" (no keys), "graph-throttled" (429 with Retry-After 1), "graph-down" (503),
-// "graph-refused" (403 as an application that is no MDM), "token-down" (503); of notifications "wns-token-down" (503),
-// "wns-unauthorized" (401), "wns-forbidden" (403), "wns-gone" (410), "wns-throttled" (406), "wns-down" (503), both with
-// Retry-After 1, and "wns-dropped" (200 that says so).
+// "graph-refused" (403 as an application that is no MDM), of batches "graph-hangs-up" (nothing done, no answer),
+// "graph-hangs-up-late" (done, no answer), "graph-some-throttled" (each report 429 with Retry-After 0.5) and
+// "graph-some-dropped" (each report left out of the answer), "token-down" (503); of notifications "wns-token-down"
+// (503), "wns-unauthorized" (401), "wns-forbidden" (403), "wns-gone" (410), "wns-throttled" (406), "wns-down" (503),
+// both with Retry-After 1, and "wns-dropped" (200 that says so).
 std::optional<fault_rule> named_fault(std::string_view name);
 
 class fault_list {

@@ -1,5 +1,8 @@
 #include "graph.hpp"
 
+#include <algorithm>
+#include <random>
+
 #include "core/text.hpp"
 
 namespace mdmd::sim {
@@ -88,6 +91,8 @@ graph_reply list(std::vector<T> const& all, std::set<std::string> const& filtera
     }
     json::array found_ones;
     for (auto const& one : all) {
+        if constexpr (std::is_same_v<T, entra_device>)
+            if (one.hidden) continue;
         auto entity = as_json(one);
         if (filter && !iequals(entity.at(filter->property).as_string(), filter->value)) continue;
         if (auto const wrong = select(entity, query)) return *wrong;
@@ -140,7 +145,7 @@ graph_reply patch_device(entra_device& d, graph_call const& call, graph_context 
 }
 
 graph_reply device_call(entra_device* d, std::string_view key, graph_call const& call, graph_context const& c) {
-    if (!d) return no_resource(key);
+    if (!d || d->hidden) return no_resource(key);
     if (call.method == "GET") return may_read_devices(c) ? one(*d, call) : denied();
     if (call.method == "PATCH") return patch_device(*d, call, c);
     return graph_error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.");
@@ -316,6 +321,8 @@ graph_reply graph_batch(graph_call const& call, std::function<graph_reply(graph_
         auto const id = text("id"), method = text("method"), url = text("url");
         if (!id || !method || !url || !ids.insert(*id).second)
             return graph_error(400, "BadRequest", "Invalid batch payload format: id, method and url, ids unique.");
+        if (url->find("://") != url->npos || url->starts_with("//"))
+            return graph_error(400, "BadRequest", "Invalid batch payload format: a url is relative.");
         graph_call inner{.method = *method, .path = {}, .query = {}, .headers = {}, .body = {}};
         auto const cut = url->find('?');
         inner.path = url->substr(0, cut);
@@ -332,13 +339,14 @@ graph_reply graph_batch(graph_call const& call, std::function<graph_reply(graph_
         }
         auto const reply =
             inner.path == "/$batch" ? graph_error(400, "BadRequest", "Batches do not nest.") : one(inner);
+        if (reply.status == 0) continue;
         json::object headers;
         for (auto const& [name, value] : reply.headers) headers[name] = value;
         responses.push_back(
             json::object{{"id", *id}, {"status", reply.status}, {"headers", std::move(headers)}, {"body", reply.body}});
     }
     // The order of the answers is not that of the questions, as in Graph.
-    std::reverse(responses.begin(), responses.end());
+    std::shuffle(responses.begin(), responses.end(), std::random_device());
     return found(json::object{{"responses", std::move(responses)}});
 }
 

@@ -33,7 +33,7 @@ struct graph_context {
 };
 
 // One call whose token is good. Members of a $batch come through here one by one, by way of `one`, so that whoever
-// records writes and applies faults sees each of them.
+// records writes and applies faults sees each of them. A reply of status 0 is left out.
 graph_reply graph(graph_call const&, graph_context const&);
 graph_reply graph_batch(graph_call const&, std::function<graph_reply(graph_call const&)> const& one);
 graph_reply graph_error(int status, std::string code, std::string message);

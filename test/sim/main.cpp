@@ -218,6 +218,16 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
         return {};
     });
 
+    for (bool const hidden : {true, false}) {
+        auto* const sub = devices->add_subcommand(hidden ? "hide" : "show",
+            hidden ? "Graph does not know this device yet" : "Graph knows this device from now on");
+        sub->add_option("DEVICE_ID", a->device_id)->required();
+        does(sub, [a, send, hidden]() -> outcome {
+            send("POST", "/sim/devices/hidden", {{"device_id", a->device_id}, {"hidden", hidden}});
+            return {};
+        });
+    }
+
     does(ctl->add_subcommand("log", "Every token request and every Graph call that changed something"), [send] {
         return listed(send("GET", "/sim/log"), {"at", "what", "method", "path", "status", "body"});
     });
@@ -283,10 +293,10 @@ void add_tenant_ctl(CLI::App& app, std::function<outcome()>& run) {
     auto* const add_fault = fault->add_subcommand("add", "Add a failure by name or by rule");
     add_fault
         ->add_option("RULE", a->rule,
-            "metadata, jwks-down, jwks-broken, jwks-empty, token-down, graph-down, graph-refused, graph-throttled, wns-token-down, "
-            "wns-unauthorized, wns-forbidden, wns-gone, wns-throttled, wns-down, wns-dropped; or "
+            "metadata, jwks-down, jwks-broken, jwks-empty, token-down, graph-down, graph-refused, graph-throttled, "
+            "graph-hangs-up, graph-hangs-up-late, graph-some-throttled, graph-some-dropped, wns-token-down, wns-unauthorized, wns-forbidden, wns-gone, wns-throttled, wns-down, wns-dropped; or "
             R"(JSON: {"method":"PATCH","path":"/v1.0/devices","status":429,"headers":{"Retry-After":"2"},"body":{},)"
-            R"("delay_ms":0,"count":1}; a path that begins with ^ is a regular expression)")
+            R"("delay_ms":0,"drop":false,"apply":false,"count":1}; a path that begins with ^ is a regular expression)")
         ->required();
     add_fault->add_option("--count", a->count, "How often a named failure applies; always by default");
     does(add_fault, [a, send]() -> outcome {

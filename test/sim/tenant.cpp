@@ -1,6 +1,9 @@
 #include "tenant.hpp"
 
+#include <fcntl.h>
+
 #include "control_client.hpp"
+#include "core/descriptor.hpp"
 #include "core/random.hpp"
 #include "core/text.hpp"
 #include "json_read.hpp"
@@ -17,6 +20,12 @@ std::vector<std::string> server_names(tenant_options const& o) {
     for (auto const& host : {o.login_host, o.graph_host, o.wns_host, o.wns_login_host})
         if (!host.empty()) all.push_back(host);
     return all;
+}
+
+// An answer of which not a byte of the body comes, which ends the connection.
+http::response hang_up() {
+    auto const nothing = std::make_shared<descriptor const>(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    return {.status = 200, .headers = {}, .body = {}, .file = http::file_part{nothing, 0, 1}};
 }
 
 // "valid", "refused", "expired" or "removed" for a credential of the application. False: no such state or credential.
@@ -203,6 +212,13 @@ result<entra_device> tenant::add_device(
     return impl_->what.devices.back();
 }
 
+bool tenant::hide_device(std::string const& device_id, bool hidden) {
+    std::scoped_lock const lock(impl_->mutex);
+    auto* const d = impl_->what.by_device_id(device_id);
+    if (d) d->hidden = hidden;
+    return d != nullptr;
+}
+
 bool tenant::remove_device(std::string const& device_id) {
     std::scoped_lock const lock(impl_->mutex);
     return std::erase_if(impl_->what.devices, [&](auto const& d) { return iequals(d.device_id, device_id); }) > 0;
@@ -306,28 +322,34 @@ http::response tenant::impl::handle(http::request const& r) {
         std::scoped_lock const lock(mutex);
         fault = faults.take(r.method, r.path);
     }
-    if (fault) {
-        std::this_thread::sleep_for(fault->delay);
-        if (fault->status != 0) {
-            std::scoped_lock const lock(mutex);
-            auto const writes = r.path.starts_with("/v1.0/") && r.method != "GET";
-            if (writes || r.path.ends_with("/oauth2/v2.0/token"))
-                entries.push_back({.at = wall_clock(),
-                    .what = writes ? "graph" : "token",
-                    .method = r.method,
-                    .path = r.path,
-                    .status = fault->status,
-                    .body = "answered by a fault",
-                    .client_request_id = std::string(r.headers.get("client-request-id").value_or(""))});
-            if (for_wns)
-                wns_pushes.push_back(
-                    {.at = wall_clock(), .channel = wns_origin() + "?" + r.query, .status = fault->status});
-            return {.status = fault->status, .headers = fault->headers, .body = fault->body};
-        }
+    if (fault) std::this_thread::sleep_for(fault->delay);
+    if (!fault || (fault->status == 0 && !fault->drop)) return serve(r);
+    if (fault->apply) {
+        serve(r);
+    } else {
+        std::scoped_lock const lock(mutex);
+        auto const writes = r.path.starts_with("/v1.0/") && r.method != "GET";
+        if (writes || r.path.ends_with("/oauth2/v2.0/token"))
+            entries.push_back({.at = wall_clock(),
+                .what = writes ? "graph" : "token",
+                .method = r.method,
+                .path = r.path,
+                .status = fault->status,
+                .body = "answered by a fault",
+                .client_request_id = std::string(r.headers.get("client-request-id").value_or(""))});
+        if (for_wns)
+            wns_pushes.push_back(
+                {.at = wall_clock(), .channel = wns_origin() + "?" + r.query, .status = fault->status});
     }
-    if (for_graph) return graph_request(r);
-    if (for_wns) return notify(r);
-    if (for_wns_login) return wns_token(r);
+    if (fault->drop) return hang_up();
+    return {.status = fault->status, .headers = fault->headers, .body = fault->body};
+}
+
+http::response tenant::impl::serve(http::request const& r) {
+    auto const nothing_here = [] { return json_response(404, json::object{{"error", "not_found"}}); };
+    if (r.path.starts_with("/v1.0/") || r.path.starts_with("/beta/")) return graph_request(r);
+    if (r.path == "/" || r.path == "/wns/") return notify(r);
+    if (r.path == "/accesstoken.srf") return wns_token(r);
     auto const cut = r.path.find('/', 1);
     if (cut != r.path.npos)
         return login(r, std::string_view(r.path).substr(1, cut - 1), std::string_view(r.path).substr(cut));

@@ -115,6 +115,9 @@ public:
     [[nodiscard]] result<entra_device> add_device(std::string const& upn, std::string name, std::string const& trust,
         std::string os_version = {}, std::string os = "Windows");
     bool remove_device(std::string const& device_id);
+    // Graph knows nothing of it until it is shown again, as of one that Entra has not got round to yet. False: no such
+    // device.
+    bool hide_device(std::string const& device_id, bool hidden);
     std::vector<entra_device> devices() const;
 
     // A user's token has what Entra puts in for an MDM application: aud, iss, tid, oid, sub, scp mdm_delegation, upn

@@ -100,6 +100,13 @@ http::response tenant::impl::control(http::request const& r) {
         for (auto const& d : self->devices()) all.push_back(for_control(d));
         return value_list(std::move(all));
     }
+    if (is("POST", "/sim/devices/hidden")) {
+        auto const* const hidden = o.if_contains("hidden");
+        if (!hidden || !hidden->is_bool()) return refused("expected {\"device_id\", \"hidden\": true or false}");
+        return self->hide_device(text_or(o, "device_id"), hidden->as_bool())
+                   ? json_response(204, nullptr)
+                   : refused(fail(errc::not_found, "no such device"));
+    }
     if (r.method == "DELETE" && r.path.starts_with("/sim/devices/"))
         return self->remove_device(r.path.substr(13)) ? json_response(204, nullptr)
                                                       : refused(fail(errc::not_found, "no such device"));

@@ -81,10 +81,16 @@ http::response tenant::impl::graph_request(http::request const& r) {
         .beta = beta};
     if (!beta && (call.path == "/$batch" || call.path == "/%24batch")) {
         if (call.method != "POST") return finished(graph_error(405, "BadRequest", "$batch wants POST."));
-        return finished(graph_batch(call, [&](graph_call const& inner) {
+        std::chrono::milliseconds delay{0};
+        auto reply = graph_batch(call, [&](graph_call const& inner) {
             // Members of a batch are refused and throttled one by one.
-            if (auto const f = faults.take(inner.method, "/v1.0" + inner.path); f && f->status != 0) {
-                auto body = parse_object(f->body);
+            auto const f = faults.take(inner.method, "/v1.0" + inner.path);
+            if (f) delay = std::max(delay, f->delay);
+            if (!f || (f->status == 0 && !f->drop)) return answer(inner);
+            auto body = parse_object(f->body);
+            if (f->apply)
+                answer(inner);
+            else
                 entries.push_back({.at = wall_clock(),
                     .what = "graph",
                     .method = inner.method,
@@ -92,12 +98,13 @@ http::response tenant::impl::graph_request(http::request const& r) {
                     .status = f->status,
                     .body = "answered by a fault",
                     .client_request_id = client_id});
-                return graph_reply{.status = f->status,
-                    .body = body ? json::value(*body) : json::value(nullptr),
-                    .headers = f->headers};
-            }
-            return answer(inner);
-        }));
+            return graph_reply{.status = f->drop ? 0 : f->status,
+                .body = body ? json::value(*body) : json::value(nullptr),
+                .headers = f->headers};
+        });
+        lock.unlock();
+        std::this_thread::sleep_for(delay);
+        return finished(std::move(reply));
     }
     return finished(answer(call));
 }

@@ -10,7 +10,8 @@ namespace mdmd::sim {
 struct tenant::impl {
     explicit impl(tenant_options);
 
-    http::response handle(http::request const&);
+    http::response handle(http::request const&);  // by way of the faults
+    http::response serve(http::request const&);
 
     // Login: OpenID metadata, keys, tokens. `rest` is the path behind /{tenant}. tenant_login.cpp
     http::response login(http::request const&, std::string_view tenant_segment, std::string_view rest);
