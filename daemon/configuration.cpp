@@ -1,6 +1,7 @@
 #include "daemon/configuration.hpp"
 
 #include "catalogue/check.hpp"
+#include "compliance/contradictions.hpp"
 #include "crypto/crypto.hpp"
 #include "service/consent.hpp"
 #include "service/packages.hpp"
@@ -81,6 +82,8 @@ loaded_configuration load_configuration(std::filesystem::path const& file, confi
     if (policies.value)
         for (auto& one : catalogue::check(*policies.value))
             (one.error ? got.refusable : got.warnings).push_back(std::move(one.what));
+    if (policies.value)
+        for (auto& one : compliance::contradictions(*policies.value)) got.warnings.push_back(std::move(one));
     if (policies.value) {
         // Kept for the next reload: a package of gigabytes is hashed once.
         static service::package_digests digests;

@@ -115,9 +115,11 @@ void print_status(json::value const& v) {
     auto const& r = o.at("report").as_object();
     auto const end = [&](char const* what) { return show_end(o.at(what).as_object()); };
     fmt::print("mdmd {}, up {} s, store {}\n", show(o, "version"), show(o, "uptime_s"), show(o, "store"));
-    fmt::print("devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown\n",
-        show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"),
-        show(d, "unknown"));
+    fmt::print(
+        "devices      {} enrolled: {} compliant, {} noncompliant, {} in grace period, {} unknown, {} in "
+        "conflict, {} in error\n",
+        show(d, "total"), show(d, "compliant"), show(d, "noncompliant"), show(d, "in_grace_period"), show(d, "unknown"),
+        show(d, "conflict"), show(d, "error"));
     fmt::print("reports      {} queued, {} of them refused, last success {}, last error {}\n", show(r, "queued"),
         show(r, "parked"), show(r, "last_success"), show(r, "last_error"));
     if (!r.at("held_up").is_null()) fmt::print("             {}\n", show(r, "held_up"));

@@ -149,12 +149,12 @@ void add_compliance(CLI::App& app, command_line& line) {
             print);
     };
     of_one("show", "A device's state, and every rule with what was found", "compliance", print_details);
-    of_one("history", "How a device's state changed and what Entra was told of it, oldest first", "compliance/history", print_history);
+    of_one("history", "How a device's state changed and what Entra was told of it, oldest first", "compliance/history",
+        print_history);
 
     asks(
         line, compliance->add_subcommand("report", "Report to Entra now"),
-        [](daemon_connection& c) { return c.post("/compliance/report", json::object{}); },
-        print_report);
+        [](daemon_connection& c) { return c.post("/compliance/report", json::object{}); }, print_report);
     add_link(*compliance, line);
 }
 

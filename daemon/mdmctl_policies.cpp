@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "catalogue/check.hpp"
+#include "compliance/contradictions.hpp"
 #include "config/admin_socket.hpp"
 #include "config/load.hpp"
 #include "daemon/mdmctl.hpp"
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 struct checked {
     std::vector<catalogue::finding> findings;
     std::size_t policies = 0;
+    std::vector<config::policy_file> read;  // those of them that can be
 
     void add(std::vector<config::problem> all, bool error) {
         for (auto& p : all) findings.push_back({std::move(p), error});
@@ -42,6 +44,7 @@ void check_file(checked& out, fs::path const& file, bool own) {
     }
     if (!got.value) return;
     for (auto& one : catalogue::check(*got.value)) out.findings.push_back(std::move(one));
+    out.read.push_back(std::move(*got.value));
 }
 
 // The folder of the policies, with what files have against each other.
@@ -72,6 +75,7 @@ int check(command_line const& line, std::vector<std::string> const& files) {
         check_folder(out, *folder);
     }
     for (auto const& file : files) check_file(out, file, true);
+    out.add(compliance::contradictions(out.read), false);
     std::stable_sort(out.findings.begin(), out.findings.end(), [](auto const& a, auto const& b) {
         return std::tuple(a.what.file.filename(), a.what.line, a.what.column) <
                std::tuple(b.what.file.filename(), b.what.line, b.what.column);

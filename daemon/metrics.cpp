@@ -41,6 +41,8 @@ void devices(page& p, service::status_view const& s) {
     p.value("state", "noncompliant", s.devices.noncompliant);
     p.value("state", "in_grace_period", s.devices.in_grace_period);
     p.value("state", "unknown", s.devices.unknown);
+    p.value("state", "conflict", s.devices.conflict);
+    p.value("state", "error", s.devices.error);
 }
 
 void reports(page& p, service::status_view const& s, service::appliance& a) {

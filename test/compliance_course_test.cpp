@@ -24,7 +24,7 @@ struct moment {
 };
 
 struct scene {
-    std::vector<seconds> grace;              // of each policy
+    std::vector<seconds> grace;                // of each policy
     std::vector<std::optional<seconds>> lock;  // its action
     seconds stale_after, keep_last;
 };
@@ -77,9 +77,9 @@ std::vector<expected> model(scene const& s, std::vector<moment> const& history) 
         auto const before = all.empty() ? state::unknown : all.back().now;
         if (e.grace_until) {
             bool const stood = before == state::in_grace_period || before == state::compliant;
-            e.now = m.at >= *e.grace_until         ? state::noncompliant
+            e.now = m.at >= *e.grace_until   ? state::noncompliant
                     : any_nonsense && !stood ? state::error
-                                                   : state::in_grace_period;
+                                             : state::in_grace_period;
         } else if (any_unclear && before != state::compliant) {
             e.now = any_nonsense ? state::error : state::unknown;
         }
@@ -102,7 +102,9 @@ TEST_CASE("whatever happens, in whatever order, the verdict is what its history 
     CAPTURE(seed);
     std::mt19937 random(static_cast<std::mt19937::result_type>(seed));
     auto const below = [&](int n) { return std::uniform_int_distribution<int>(0, n - 1)(random); };
-    auto const pick = [&](std::vector<seconds> const& of) { return of[static_cast<std::size_t>(below(int(of.size())))]; };
+    auto const pick = [&](std::vector<seconds> const& of) {
+        return of[static_cast<std::size_t>(below(int(of.size())))];
+    };
 
     scene s{{}, {}, pick({48h, 24h * 30}), pick({12h, 24h * 7})};
     std::vector<config::policy_file> policies;

@@ -1,5 +1,6 @@
 #include <set>
 
+#include "compliance/contradictions.hpp"
 #include "compliance/rules.hpp"
 #include "config/load.hpp"
 #include "test/support.hpp"
@@ -323,4 +324,22 @@ TEST_CASE("rules say what they want and which nodes they need", "[compliance]") 
     auto const r = rule_of(text);
     CHECK(r.wanted == wanted);
     CHECK(r.uri == uri);
+}
+
+TEST_CASE("who writes policies is told which of their rules contradict each other, and where", "[compliance]") {
+    std::vector<config::policy_file> policies;
+    auto const add = [&](std::string const& name, std::string const& rules) {
+        policies.push_back(
+            config::parse_policy("name: " + name + "\ncompliance:\n  rules:\n" + rules, name + ".yaml").value.value());
+    };
+    add("a", "    - min_os_version: 10.0.22631\n    - encryption: required\n");
+    policies.push_back({.name = "settings alone"});
+    CHECK(contradictions(policies).empty());
+    add("b", "    - tpm: required\n    - max_os_version: 10.0.19045\n");
+    auto const found = contradictions(policies);
+    REQUIRE(found.size() == 1);
+    CHECK(
+        found[0].line_text() ==
+        "b.yaml:5:23: compliance.rules[1]: 'max_os_version le 10.0.19045' and 'min_os_version ge 10.0.22631' in line 4 "
+        "of a.yaml are kept by no device: one that both are for is in conflict");
 }

@@ -72,9 +72,9 @@ json::object to_json(service::status_view const& s, about const& us, time_point 
             {"delivered", !r.command_due && !r.webhook_due}, {"error", text(r.error)}});
     }
     return {{"version", us.version}, {"uptime_s", std::chrono::floor<std::chrono::seconds>(now - us.started).count()},
-        {"devices",
-            {{"total", s.devices.total}, {"compliant", s.devices.compliant}, {"noncompliant", s.devices.noncompliant},
-                {"in_grace_period", s.devices.in_grace_period}, {"unknown", s.devices.unknown}}},
+        {"devices", {{"total", s.devices.total}, {"compliant", s.devices.compliant},
+                        {"noncompliant", s.devices.noncompliant}, {"in_grace_period", s.devices.in_grace_period},
+                        {"unknown", s.devices.unknown}, {"conflict", s.devices.conflict}, {"error", s.devices.error}}},
         {"report", {{"last_success", time(s.report.last_success)}, {"queued", s.report.queued},
                        {"parked", s.report.parked}, {"waiting_since", time(s.report.oldest)},
                        {"last_error", text(s.report.last_error)}, {"held_up", text(s.report.held_up)}}},

@@ -298,8 +298,9 @@ rule::rule(config::compliance_rule const& written) : what_(written.what) {
     bool const at_most = r.id == rule_id::max_os_version || r.id == rule_id::password_expiration_days ||
                          r.id == rule_id::password_lock_after_minutes;
     bool const measured = kind.takes == version || kind.takes == number || (kind.takes == tpm && r.text != "required");
-    wanted = measured ? fmt::format("{} {}", at_most ? "le" : "ge", r.text)
-                      : kind.takes == ranges ? "in " + r.text : r.text;
+    wanted = measured               ? fmt::format("{} {}", at_most ? "le" : "ge", r.text)
+             : kind.takes == ranges ? "in " + r.text
+                                    : r.text;
 }
 
 finding rule::judge(facts const& known) const {
@@ -434,8 +435,8 @@ std::vector<fact> rule::candidates() const {
         }
     } else {
         auto const& n = std::get<config::named_rule>(what_);
-        auto const type = config::kind_of(n.id).takes == config::rule_argument::number ? value_type::integer
-                                                                                       : value_type::version;
+        auto const type =
+            config::kind_of(n.id).takes == config::rule_argument::number ? value_type::integer : value_type::version;
         for (auto const& m : meanings_of(n)) values.emplace_back(m.value);
         for (auto const& range : n.ranges)
             for (auto const& v : {range.lowest, range.highest}) add_neighbours(values, version_text(v), type);

@@ -22,8 +22,8 @@ constexpr std::array kinds{
         "./Vendor/MSFT/DeviceStatus/Compliance/EncryptionCompliance"},
     rule_kind{rule_id::secure_boot, "secure_boot", "secureBootEnabled", required,
         "./Vendor/MSFT/DeviceStatus/SecureBootState"},
-    rule_kind{rule_id::tpm, "tpm", "tpmRequired", rule_argument::tpm,
-        "./Vendor/MSFT/DeviceStatus/TPM/SpecificationVersion"},
+    rule_kind{
+        rule_id::tpm, "tpm", "tpmRequired", rule_argument::tpm, "./Vendor/MSFT/DeviceStatus/TPM/SpecificationVersion"},
     rule_kind{rule_id::memory_integrity, "memory_integrity", "memoryIntegrityEnabled", required,
         "./Vendor/MSFT/DeviceStatus/DeviceGuard/HypervisorEnforcedCodeIntegrityStatus"},
     rule_kind{rule_id::virtualization_based_security, "virtualization_based_security",

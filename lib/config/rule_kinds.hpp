@@ -52,7 +52,7 @@ struct rule_kind {
     std::string_view name;   // as policies write it
     std::string_view graph;  // the property of windows10CompliancePolicy
     rule_argument takes;
-    std::string_view node;      // whose value decides
+    std::string_view node;       // whose value decides
     std::string_view also = {};  // read as well, where the first does not say it all
     int least = 0, most = 0;     // of a number
 };

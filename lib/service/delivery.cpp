@@ -12,9 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto delivery_limit = 30s;     // for the program or the web hook
-constexpr auto longest_pause = 2h;       // a next_try further ahead was set before the clock was set back
-constexpr std::int64_t batch = 100;      // notices delivered in one go
+constexpr auto delivery_limit = 30s;        // for the program or the web hook
+constexpr auto longest_pause = 2h;          // a next_try further ahead was set before the clock was set back
+constexpr std::int64_t batch = 100;         // notices delivered in one go
 constexpr std::int64_t most_kept = 10'000;  // while nobody takes them
 
 result<void> post(context& c, std::string const& url, std::string const& body) {

@@ -43,6 +43,10 @@ status_view status(appliance& a) {
                 s.devices.noncompliant += c.devices;
             else if (c.state == "inGracePeriod")
                 s.devices.in_grace_period += c.devices;
+            else if (c.state == "conflict")
+                s.devices.conflict += c.devices;
+            else if (c.state == "error")
+                s.devices.error += c.devices;
             else
                 s.devices.unknown += c.devices;
         }
@@ -238,8 +242,8 @@ result<std::vector<compliance_event>> compliance_history(appliance& a, std::stri
             auto const at = r.at;
             all.push_back({.at = at, .what = "report", .state = "", .reasons = {}, .report = std::move(r)});
         }
-        std::stable_sort(all.begin(), all.end(),
-            [](compliance_event const& x, compliance_event const& y) { return x.at < y.at; });
+        std::stable_sort(
+            all.begin(), all.end(), [](compliance_event const& x, compliance_event const& y) { return x.at < y.at; });
         return all;
     });
 }

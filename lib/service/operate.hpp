@@ -42,7 +42,8 @@ keys_view test_keys(appliance&);
 
 struct status_view {
     struct {
-        std::int64_t total = 0, compliant = 0, noncompliant = 0, in_grace_period = 0, unknown = 0;
+        std::int64_t total = 0, compliant = 0, noncompliant = 0, in_grace_period = 0, unknown = 0, conflict = 0,
+                     error = 0;
     } devices;
     struct {
         std::optional<time_point> last_success;

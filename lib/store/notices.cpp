@@ -16,7 +16,8 @@ std::vector<notice> list_notices(connection& db, std::int64_t most) {
         "SELECT id, at, body, command_due, webhook_due, attempts, next_try, error FROM notice ORDER BY next_try, at LIMIT $1",
         {most});
     while (r->next())
-        all.push_back({r->text(0), r->time(1), r->text(2), r->flag(3), r->flag(4), r->integer(5), r->time(6), r->text(7)});
+        all.push_back(
+            {r->text(0), r->time(1), r->text(2), r->flag(3), r->flag(4), r->integer(5), r->time(6), r->text(7)});
     return all;
 }
 
