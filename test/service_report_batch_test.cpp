@@ -273,6 +273,21 @@ TEST_CASE_METHOD(batch_fixture,
     log::configure(log::sink(log::to_text));
 }
 
+TEST_CASE_METHOD(batch_fixture, "a report by hand that Graph takes ends every wait", "[service]") {
+    auto const status = GENERATE(403, 429, 503);
+    three_are_due();
+    tenant->batch_answers = {refusal(status, "No", {{"Retry-After", "3600"}})};
+    report_now();
+    CHECK_FALSE(appliance->report.held_up().empty());
+    report_now();
+    CHECK(done(3) == 3);
+    CHECK(appliance->report.held_up().empty());
+    decide(1, false);
+    time.advance(15min);
+    tick();
+    CHECK(report(1).phase == "done");
+}
+
 TEST_CASE_METHOD(batch_fixture, "a device that Graph refuses alone keeps no other waiting", "[service]") {
     three_are_due();
     tenant->instead_of_member = [](http::call const& c) -> std::optional<http::response> {

@@ -597,7 +597,8 @@ TEST_CASE("of a batch each request can fail in its own way, and the whole in ano
     };
     auto const answers = [&] {
         std::map<std::string, json::value> all;
-        for (auto const& one : json::parse(ask().body).at("responses").as_array())
+        auto const got = json::parse(ask().body);
+        for (auto const& one : got.at("responses").as_array())
             all[json::value_to<std::string>(one.at("id"))] = one;
         return all;
     };

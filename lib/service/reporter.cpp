@@ -327,6 +327,7 @@ bool reporter::conclude(batch const& b, std::vector<answer> const& answers, time
     if (!b.search && any(is_success)) {
         last_taken_ = now;
         refused_in_a_row_ = 0;
+        not_before_ = {};  // it may have been asked by hand
         if (!refused().empty()) {
             set_refused("");
             log::info("Graph takes reports again");

@@ -30,7 +30,8 @@ struct fleet {
     // What mdmctl lists is what Graph's directory holds.
     bool agree(std::chrono::seconds patience = 40s) const {
         return e2e::becomes_true(patience, [&] {
-            for (auto const& one : w.app->ask({"compliance", "list"}).at("value").as_array()) {
+            auto const list = w.app->ask({"compliance", "list"});
+            for (auto const& one : list.at("value").as_array()) {
                 auto const known = w.registered(std::string(one.at("entra_device_id").as_string()));
                 auto const state = one.at("state").as_string();
                 if (one.at("reported").at("state") != "done" || known.is_managed != true ||
@@ -91,10 +92,13 @@ TEST_CASE(
     auto const late = joined(f.w, "PC-LATE", "late@contoso.test");
     f.w.tenant.hide_device(late->entra_device_id(), true);
     e2e::check_in(f.w, *late, true);
-    REQUIRE(e2e::becomes_true(20s, [&] {
-        auto const shown = f.w.app->mdmctl({"compliance", "list"}).out;
+    std::string shown;
+    e2e::becomes_true(20s, [&] {
+        shown = f.w.app->mdmctl({"compliance", "list"}).out;
         return shown.find("Entra does not know this device yet") != std::string::npos;
-    }));
+    });
+    CAPTURE(shown, boost::json::serialize(f.reports()));
+    REQUIRE(shown.find("Entra does not know this device yet") != std::string::npos);
     auto const said = f.w.app->mdmctl({"compliance", "report"});
     CHECK(said.code == 1);
     CHECK(said.out.find("1 Entra does not know this device yet") != std::string::npos);
