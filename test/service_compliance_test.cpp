@@ -27,8 +27,7 @@ struct compliance_fixture : appliance_fixture {
     void finds(int status, std::string const& value) {
         auto const now = time.now();
         db.write([&](store::connection& c) {
-            store::put_fact(c, device,
-                {mode, status, status == 200 ? std::optional(value) : std::nullopt, now});
+            store::put_fact(c, device, {mode, status, status == 200 ? std::optional(value) : std::nullopt, now});
             store::put_session(c, {device, "", "", "", now});
         });
         appliance->report.judge_all();
@@ -123,8 +122,7 @@ TEST_CASE_METHOD(compliance_fixture, "history keeps each change of state and wha
 }
 
 TEST_CASE_METHOD(compliance_fixture, "every rule of a device can be seen, kept ones too", "[service]") {
-    config.policies[0].rules.push_back(
-        {config::named_rule{config::rule_id::secure_boot, "required", {}}, 2});
+    config.policies[0].rules.push_back({config::named_rule{config::rule_id::secure_boot, "required", {}}, 2});
     config.policies.push_back({.name = "other",
         .target = {.ownerships = {config::ownership::personal}},
         .rules = {{config::named_rule{config::rule_id::encryption, "required", {}}, 1}}});
@@ -157,10 +155,9 @@ TEST_CASE_METHOD(compliance_fixture, "silence is borne for as long as the settin
 }
 
 TEST_CASE_METHOD(session_fixture, "what rules ask is asked in every session, together in one message", "[service]") {
-    std::set<std::string> const wanted{"./DevDetail/SwV",
-        "./Vendor/MSFT/BitLocker/Status/DeviceEncryptionStatus",
-        "./Vendor/MSFT/DeviceStatus/Compliance/EncryptionCompliance",
-        "./Vendor/MSFT/DeviceStatus/Firewall/Status", mode};
+    std::set<std::string> const wanted{"./DevDetail/SwV", "./Vendor/MSFT/BitLocker/Status/DeviceEncryptionStatus",
+        "./Vendor/MSFT/DeviceStatus/Compliance/EncryptionCompliance", "./Vendor/MSFT/DeviceStatus/Firewall/Status",
+        mode};
     config::policy_file p{.name = "rules",
         .rules = {{config::named_rule{config::rule_id::min_os_version, "10.0", {{10, 0, 0, 0}}}, 1},
             {config::named_rule{config::rule_id::bitlocker, "required", {}}, 2},

@@ -28,9 +28,9 @@ config::policy_file baseline() {
     using enum config::rule_id;
     config::policy_file p{.name = "baseline"};
     p.grace_period = 24h;
-    p.rules = {{config::named_rule{min_os_version, "10.0.19045", {{10, 0, 19045, 0}}}, 1}, named(encryption, "required"),
-        named(secure_boot, "required"), named(antivirus, "required"), named(firewall, "required"),
-        named(tpm, "required")};
+    p.rules = {{config::named_rule{min_os_version, "10.0.19045", {{10, 0, 19045, 0}}}, 1},
+        named(encryption, "required"), named(secure_boot, "required"), named(antivirus, "required"),
+        named(firewall, "required"), named(tpm, "required")};
     return p;
 }
 
@@ -68,8 +68,8 @@ TEST_CASE_METHOD(reports_fixture, "compliance of many devices", "[bench]") {
     db.write([&](store::connection& c) {
         for (std::size_t i = 1; i <= many; ++i) {
             auto r = service::to_report(store::find_report(c, device_of(i)).value());
-            r = compliance::answered(compliance::found(r, object_of(i)), r.revision, {.status = 204, .code = "", .message = "", .retry_after = {}},
-                0.5, start_time, 30 * 24h);
+            r = compliance::answered(compliance::found(r, object_of(i)), r.revision,
+                {.status = 204, .code = "", .message = "", .retry_after = {}}, 0.5, start_time, 30 * 24h);
             store::put_report(c, service::to_stored(device_of(i), entra_of(i), r));
         }
     });
@@ -107,7 +107,8 @@ TEST_CASE_METHOD(reports_fixture, "compliance of many devices", "[bench]") {
     });
     row("1 % change: judged", judged, fmt::format("{} devices", count));
     row("and reported", reported - counting,
-        fmt::format("{} reports in {} batches, {} s at Graph's pace", tenant->writes.size(), tenant->batches.size(), ticks));
+        fmt::format(
+            "{} reports in {} batches, {} s at Graph's pace", tenant->writes.size(), tenant->batches.size(), ticks));
     row("together", judged + reported - counting);
     row("counting what is queued, as /metrics does", counting / ticks);
     CHECK(count == static_cast<std::int64_t>(dirty));

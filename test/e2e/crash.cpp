@@ -75,7 +75,8 @@ TEST_CASE("kill -9 at any moment loses no command, no result and no device that 
     };
     auto const until = std::chrono::steady_clock::now() + 40s;
     int rounds = 0;
-    for (; rounds < 15 && (rounds < 5 || std::chrono::steady_clock::now() < until); ++rounds) {
+    // On a busy machine it takes more rounds until a device gets through.
+    for (; rounds < 15 && (rounds < 5 || p.enrolled.size() < 2 || std::chrono::steady_clock::now() < until); ++rounds) {
         CAPTURE(rounds);
         // None of these may use Catch's macros: they are threads, and what they ask dies under them.
         auto const queue = [&](std::stop_token const& stop, auto const& ask) {
