@@ -65,19 +65,20 @@ TEST_CASE("a device's verdict explains itself, has its history, and leads to wha
     CHECK(w.app->mdmctl({"compliance", "list", "--state", "bad"}).code == 2);
     auto const shown = w.app->mdmctl({"compliance", "show", "PC-1"});
     CHECK(shown.code == 0);
-    for (auto const* line : {"PC-1  noncompliant since ", "policy baseline is not kept since ",
-             "policy baseline has led to: lock", "passed         baseline: encryption: wanted required, found 1 (encrypted)",
-             "failed         baseline: secure_boot: wanted required, found 2 (off), since "}) {
+    for (auto const* line :
+        {"PC-1  noncompliant since ", "policy baseline is not kept since ", "policy baseline has led to: lock",
+            "passed         baseline: encryption: wanted required, found 1 (encrypted)",
+            "failed         baseline: secure_boot: wanted required, found 2 (off), since "}) {
         CAPTURE(line, shown.out);
         CHECK(shown.out.find(line) != std::string::npos);
     }
     std::vector<std::string> course;
     auto const past = w.app->ask({"compliance", "history", "PC-1"});
     for (auto const& e : past.at("value").as_array())
-        course.push_back(
-            text(e.at("what")) == "report" ? (e.at("is_compliant") == true ? "told true" : "told false") : text(e.at("state")));
-    CHECK(course == std::vector<std::string>{"unknown", "compliant", "told true", "inGracePeriod", "noncompliant",
-                        "told false"});
+        course.push_back(text(e.at("what")) == "report" ? (e.at("is_compliant") == true ? "told true" : "told false")
+                                                        : text(e.at("state")));
+    CHECK(course ==
+          std::vector<std::string>{"unknown", "compliant", "told true", "inGracePeriod", "noncompliant", "told false"});
     CHECK(w.app->mdmctl({"compliance", "history", "PC-1"}).out.find("Entra was told of") != std::string::npos);
     CHECK(w.app->mdmctl({"compliance", "history", "nobody"}).code == 1);
     CHECK(w.app->admin("/metrics").body.find("mdmd_devices{state=\"noncompliant\"} 1") != std::string::npos);
@@ -87,8 +88,9 @@ TEST_CASE("a device's verdict explains itself, has its history, and leads to wha
         "name: more\ncompliance:\n  rules:\n    - max_os_version: 10.0.17763\n    - health_attestation: required\n");
     auto const refused = w.app->check_config();
     CHECK(refused.code == 1);
-    CHECK(refused.err.find("more.yaml:5:7: compliance.rules[1].health_attestation: expected a rule that a node of Windows "
-                           "answers, got 'health_attestation': Windows tells it in a Health Attestation report alone") !=
+    CHECK(refused.err.find(
+              "more.yaml:5:7: compliance.rules[1].health_attestation: expected a rule that a node of Windows "
+              "answers, got 'health_attestation': Windows tells it in a Health Attestation report alone") !=
           std::string::npos);
     w.app->write("policies.d/more.yaml", "name: more\ncompliance:\n  rules:\n    - max_os_version: 10.0.17763\n");
     auto const warned = w.app->check_config();
