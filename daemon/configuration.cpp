@@ -1,5 +1,8 @@
 #include "daemon/configuration.hpp"
 
+#include <fstream>
+#include <iterator>
+
 #include "catalogue/check.hpp"
 #include "compliance/contradictions.hpp"
 #include "crypto/crypto.hpp"
@@ -70,6 +73,14 @@ config::environment environment_of_service() {
     if (env.credentials_directory.empty() && std::filesystem::exists(of_service, ignored))
         env.credentials_directory = of_service;
     return env;
+}
+
+bool unconfigured(std::filesystem::path const& config_file) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(config_file, ignored)) return true;
+    std::ifstream in(config_file);
+    std::string const text{std::istreambuf_iterator<char>(in), {}};
+    return text.find("tenant_id: <tenant ID>") != text.npos;
 }
 
 loaded_configuration load_configuration(std::filesystem::path const& file, config::environment const& env) {

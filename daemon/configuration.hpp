@@ -32,4 +32,9 @@ http::transport way_out(config::settings const&, std::stop_token);
 http::tls_identity public_identity(config::settings const&);
 http::tls_identity admin_identity(config::settings const&);  // without a certificate: plain HTTP
 
+// Whether nobody has filled it in: config.yaml is as it was installed, or not there.
+bool unconfigured(std::filesystem::path const& config_file);
+// What a package puts beside a config.yaml that is such, so that systemd starts nothing: `mdmctl init` takes it away.
+inline constexpr char unconfigured_mark[] = "run-mdmctl-init";
+
 }  // namespace mdmd::daemon

@@ -13,6 +13,7 @@
 
 #include "config/load.hpp"
 #include "core/text.hpp"
+#include "daemon/configuration.hpp"
 #include "daemon/mdmctl.hpp"
 #include "daemon/mdmctl_files.hpp"
 
@@ -358,9 +359,10 @@ int init(command_line const& line, given o) {
     bool const key_is_there =
         !o.key_file.empty() && o.key_file != "-" && fs::equivalent(o.key_file, key_place, ignored);
     bool const had_config = fs::exists(file, ignored), had_key = fs::exists(key_place, ignored);
-    if (!o.force && (had_config || (had_key && !key_is_there)))
+    bool const as_installed = daemon::unconfigured(file);
+    if (!o.force && (!as_installed || (had_key && !key_is_there)))
         throw refused(fmt::format("{} is there already: nothing was changed (--force replaces it{})",
-            (had_config ? file : key_place).string(), had_config ? ", and keeps it as config.yaml.bak" : ""));
+            (as_installed ? key_place : file).string(), as_installed ? "" : ", and keeps it as config.yaml.bak"));
 
     auto answers = collect(o);
     std::string key_text;
@@ -390,13 +392,14 @@ int init(command_line const& line, given o) {
     auto const to_do_tls = verify(render(o, answers, key.path().string()), file, true);
     new_file config(file, 0640, yaml, whose);
 
-    if (had_config) {
+    if (!as_installed) {
         auto const backup = fs::path(file.string() + ".bak");
         ::unlink(backup.c_str());
         if (::link(file.c_str(), backup.c_str()) != 0) failed(backup, "cannot be made");
     }
     key.move_to_place(had_key);
     config.move_to_place(had_config);
+    fs::remove(file.parent_path() / daemon::unconfigured_mark, ignored);
 
     auto const origin = "https://" + answers.host;
     std::vector<std::pair<char const*, std::string>> const urls{{"terms_of_use", origin + "/TermsOfUse"},

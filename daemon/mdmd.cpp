@@ -24,6 +24,7 @@ using namespace mdmd;
 using namespace std::chrono_literals;
 
 constexpr auto stop_grace = 10s;
+constexpr auto io_patience = 5s;
 // Requests of one listener that may wait for a worker: what takes some seconds to serve on a small machine.
 constexpr std::size_t most_waiting = 512;
 constexpr char admin_site[] = "admin.";  // no host's name: new certificates of public names must not reach it
@@ -130,6 +131,8 @@ public:
             server_.replace_tls(now_used->settings.server.public_url.host, public_identity(now_used->settings));
             server_.replace_tls(now_used->settings.server.management_url.host, management_identity(now_used->settings));
         });
+        for (auto const port : handed_.close_rest())
+            log::warning("systemd hands over a socket that no listener is on", {{"port", std::to_string(port)}});
         server_.start();
         listening_ = true;
         keys_timer_.emplace("signing keys", [this] { appliance_.keys.refresh_if_due(); });
@@ -151,6 +154,8 @@ public:
         sessions_timer_.emplace("sessions", [this] { appliance_.tend_sessions(); });
         people_timer_.emplace("look-ups", [this] { appliance_.look_up_people(); });
         push_timer_.emplace("push", [this] { appliance_.push.tick(); });
+        if (auto const period = daemon::watchdog_period())
+            watchdog_timer_.emplace("watchdog", [this, period] { tell_watchdog(*period); });
     }
 
     void reload(std::filesystem::path const& file) {
@@ -203,6 +208,7 @@ public:
         appliance_.remind.stop();
         appliance_.notices.stop();
         appliance_.push.stop();
+        watchdog_timer_.reset();
         for (auto* t : timers()) (*t)->request_stop();
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
@@ -225,6 +231,19 @@ private:
         if (line != told_status_) daemon::tell_systemd("STATUS=" + printable(line, 400));
         told_status_ = line;
     }
+    // A sign of life, unless what everything else waits for is stuck: an I/O thread, or the store's writer. A disk that
+    // is full is no reason to be started again.
+    void tell_watchdog(std::chrono::microseconds period) {
+        auto const now = std::chrono::steady_clock::now();
+        if (now < next_sign_) return;
+        if (!server_.answers(io_patience)) {
+            log::error("an I/O thread does not answer");
+            return;
+        }
+        static_cast<void>(db_.probe());
+        daemon::tell_systemd("WATCHDOG=1");
+        next_sign_ = now + period - 1s;  // the timer's step
+    }
     http::tls_identity management_identity(config::settings const& s) const {
         return {s.server.certificate_pem, s.server.key_pem, appliance_.ctx.authorities().client_authorities_pem(),
             s.management.digest ? http::client_certificates::optional : http::client_certificates::required};
@@ -235,7 +254,14 @@ private:
         identity.clients = http::client_certificates::optional;
         return identity;
     }
+    // On the sockets that systemd has made for this port, whatever their addresses are, or else on one of our own.
     void listen(char const* what, config::endpoint const& at, std::vector<http::site> sites) {
+        auto const handed = handed_.take(at.port);
+        for (int const socket : handed) {
+            server_.adopt(socket, sites);
+            log::info("listening", {{"listener", what}, {"address", "systemd"}, {"port", std::to_string(at.port)}});
+        }
+        if (!handed.empty()) return;
         auto const port = server_.listen(at.address, at.port, std::move(sites));
         log::info("listening", {{"listener", what}, {"address", at.address}, {"port", std::to_string(port)}});
     }
@@ -246,12 +272,15 @@ private:
     service::appliance appliance_;
     std::atomic<bool> listening_ = false;
     daemon::sent_away_by_listener away_;
+    daemon::handed_sockets handed_;
     std::mutex changing_tls_;  // held until listeners and configuration agree
     http::server server_;
     std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
         attempts_timer_, sessions_timer_, people_timer_, push_timer_;
+    std::chrono::steady_clock::time_point next_sign_{};  // of the watchdog's timer alone
+    std::optional<timer> watchdog_timer_;
 };
 
 int run(std::filesystem::path const& file, std::shared_ptr<service::configuration const> const& config) {
@@ -303,6 +332,10 @@ int main(int argc, char** argv) {
         return app.exit(e) == 0 ? 0 : 2;
     }
     try {
+        if (!check && daemon::unconfigured(file)) {
+            fmt::print(stderr, "{}: not configured yet: `mdmctl init` fills it in. Nothing was started.\n", file);
+            return 1;
+        }
         auto const got = load(std::filesystem::absolute(file));
         for (auto const& w : got.warnings) fmt::print(stderr, "warning: {}\n", w.line_text());
         for (auto const& p : got.problems) fmt::print(stderr, "{}\n", p.line_text());

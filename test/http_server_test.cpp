@@ -1,3 +1,7 @@
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <atomic>
 #include <future>
 
@@ -403,4 +407,46 @@ TEST_CASE("what cannot be listened on is named", "[http]") {
         Catch::Equals(fmt::format("listen 127.0.0.1:{}: Address already in use", port)));
     CHECK_THROWS_WITH(server.listen("localhost", 0, {plain(handle)}), Catch::Contains("listen localhost:0: Invalid"));
     CHECK_THROWS_AS(server.listen("127.0.0.1", 0, {plain(handle), plain(handle)}), std::invalid_argument);
+}
+
+TEST_CASE_METHOD(fixture, "a server answers as long as no I/O thread is held up", "[http]") {
+    std::promise<void> held, go_on;
+    auto until = go_on.get_future().share();
+    refused = [&held, until](http::request const&, int status, std::string_view) {  // runs on an I/O thread
+        held.set_value();
+        until.wait();
+        return http::response{.status = status, .headers = {}, .body = {}};
+    };
+    auto peer = connect();
+    CHECK(server->answers(10s));
+    peer.send("GET / HTTP/1.1\r\n\r\n");
+    held.get_future().wait();
+    CHECK_FALSE(server->answers(50ms));
+    go_on.set_value();
+    CHECK(server->answers(10s));
+}
+
+TEST_CASE("a socket that listens already is served, and left open to others when the server stops", "[http]") {
+    auto const original = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    REQUIRE(::bind(original, reinterpret_cast<sockaddr*>(&at), size) == 0);
+    REQUIRE(::listen(original, 8) == 0);
+    REQUIRE(::getsockname(original, reinterpret_cast<sockaddr*>(&at), &size) == 0);
+    auto const port = ntohs(at.sin_port);
+    for (auto const* name : {"first", "second"}) {
+        raw_peer early(port);  // before anybody accepts
+        early.send(last_get);
+        http::server one(2, 4);
+        CHECK(one.adopt(::dup(original), {plain([&](http::request const&) { return text(name); })}) == port);
+        one.start();
+        CHECK_THAT(early.read_to_end(), Catch::Contains(name));
+        one.stop(1s);
+    }
+    ::close(original);
+    http::server other(1, 1);
+    CHECK_THROWS_AS(
+        other.adopt(::memfd_create("no socket", 0), {plain([](auto&) { return text(""); })}), std::system_error);
 }

@@ -1,6 +1,7 @@
 #include "http/listener.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -89,6 +90,19 @@ listening listen_tcp(std::string const& address, std::uint16_t port) {
     if (::getsockname(s.get(), &to.any, &size) != 0) cannot_listen(where, errno);
     std::uint16_t const bound = ntohs(v6 ? to.v6.sin6_port : to.v4.sin_port);
     return {std::move(s), to.any.sa_family, bound};
+}
+
+listening adopt_tcp(descriptor s) {
+    auto const where = fmt::format("on the socket {}", s.get());
+    any_address at{};
+    socklen_t size = sizeof at;
+    if (::getsockname(s.get(), &at.any, &size) != 0) cannot_listen(where, errno);
+    if (at.any.sa_family != AF_INET && at.any.sa_family != AF_INET6) cannot_listen(where, EAFNOSUPPORT);
+    auto const flags = ::fcntl(s.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(s.get(), F_SETFL, flags | O_NONBLOCK) != 0 || ::fcntl(s.get(), F_SETFD, FD_CLOEXEC) != 0)
+        cannot_listen(where, errno);
+    std::uint16_t const port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
+    return {std::move(s), at.any.sa_family, port};
 }
 
 listening listen_unix_socket(std::filesystem::path const& path, unsigned mode) {

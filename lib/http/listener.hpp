@@ -37,8 +37,9 @@ struct listening {
     int family;
     std::uint16_t port = 0;  // of TCP
 };
-// Both throw std::system_error, naming what was to be listened on. Non-blocking, close-on-exec.
+// All throw std::system_error, naming what was to be listened on. Non-blocking, close-on-exec.
 listening listen_tcp(std::string const& address, std::uint16_t port);
+listening adopt_tcp(descriptor);  // one that listens already
 listening listen_unix_socket(std::filesystem::path const&, unsigned mode);
 
 struct arrival {

@@ -45,6 +45,8 @@ struct server::impl {
 
     net::io_context& first() { return loops.front()->io; }
     void add(listening, served, std::filesystem::path path);
+    std::uint16_t serve(listening, std::vector<site>);
+    bool answer(std::chrono::milliseconds patience) const;
     void start();
     void stop(std::chrono::milliseconds grace);
     void close_listeners();
@@ -72,6 +74,36 @@ void server::impl::add(listening l, served s, std::filesystem::path path) {
     std::scoped_lock const lock(life);
     if (started || stopped) throw std::logic_error("http::server: listen after start");
     listeners.push_back(std::make_unique<listener>(first(), std::move(l), std::move(s), std::move(path)));
+}
+
+std::uint16_t server::impl::serve(listening l, std::vector<site> sites) {
+    bool const secure = !sites.empty() && sites.front().tls != nullptr;
+    if (sites.empty()) throw std::invalid_argument("http::server: no site to serve");
+    for (auto const& s : sites)
+        if (!s.handle || (sites.size() > 1 && !s.tls))
+            throw std::invalid_argument("http::server: site without handler or TLS");
+    auto const bound = l.port;
+    auto front = secure ? std::make_unique<tls_front>(sites) : nullptr;
+    add(std::move(l), {std::move(sites), std::move(front)}, {});
+    return bound;
+}
+
+bool server::impl::answer(std::chrono::milliseconds patience) const {
+    struct counter {
+        std::mutex mutex;
+        std::condition_variable changed;
+        std::size_t missing;
+    };
+    auto const left = std::make_shared<counter>();
+    left->missing = loops.size();
+    for (auto const& one : loops) {
+        net::post(one->io, [left] {
+            std::scoped_lock const lock(left->mutex);
+            if (--left->missing == 0) left->changed.notify_all();
+        });
+    }
+    std::unique_lock lock(left->mutex);
+    return left->changed.wait_for(lock, patience, [&] { return left->missing == 0; });
 }
 
 void server::impl::start() {
@@ -190,16 +222,11 @@ server::server(unsigned io_threads, unsigned workers, limits l)
 server::~server() { impl_->stop(std::chrono::milliseconds(0)); }
 
 std::uint16_t server::listen(std::string const& address, std::uint16_t port, std::vector<site> sites) {
-    bool const secure = !sites.empty() && sites.front().tls != nullptr;
-    if (sites.empty()) throw std::invalid_argument("http::server: no site to serve");
-    for (auto const& s : sites)
-        if (!s.handle || (sites.size() > 1 && !s.tls))
-            throw std::invalid_argument("http::server: site without handler or TLS");
-    auto l = listen_tcp(address, port);
-    auto const bound = l.port;
-    auto front = secure ? std::make_unique<tls_front>(sites) : nullptr;
-    impl_->add(std::move(l), {std::move(sites), std::move(front)}, {});
-    return bound;
+    return impl_->serve(listen_tcp(address, port), std::move(sites));
+}
+
+std::uint16_t server::adopt(int socket, std::vector<site> sites) {
+    return impl_->serve(adopt_tcp(descriptor(socket)), std::move(sites));
 }
 
 void server::listen_unix(std::filesystem::path const& path, unsigned mode, handler handle) {
@@ -217,6 +244,8 @@ void server::replace_tls(std::string const& host, tls_identity const& identity) 
         if (l->serves.tls && l->serves.tls->replace(host, made)) found = true;
     if (!found) throw std::invalid_argument(fmt::format("http::server: no TLS site {}", host));
 }
+
+bool server::answers(std::chrono::milliseconds patience) const { return impl_->answer(patience); }
 
 void server::stop(std::chrono::milliseconds grace) { impl_->stop(grace); }
 

@@ -93,6 +93,9 @@ public:
     // Binds and listens; requests are served from start() on. Address numeric, port 0: any free one. Returns the
     // port. Throws std::system_error ("listen 0.0.0.0:443: Address already in use").
     std::uint16_t listen(std::string const& address, std::uint16_t port, std::vector<site>);
+    // The same on a TCP socket that was bound and listens already; it is the server's from now on. Clients that connect
+    // while nobody accepts wait in its queue, also after stop() where another process has the same socket.
+    std::uint16_t adopt(int socket, std::vector<site>);
     // A Unix stream socket with this mode and workers of its own; a stale socket file is replaced, a live one is an
     // error.
     void listen_unix(std::filesystem::path const&, unsigned mode, handler);
@@ -107,6 +110,9 @@ public:
     // No new connections; requests that have begun are finished, up to `grace`; idle connections are closed.
     // Returns when nothing runs any more; a handler at work is waited for, however long it takes.
     void stop(std::chrono::milliseconds grace);
+
+    // Whether every I/O thread turns to something new within this time. After start(), before stop().
+    bool answers(std::chrono::milliseconds patience) const;
 
     struct impl;
 

@@ -89,7 +89,7 @@ public:
     std::int64_t execute(std::string_view sql, std::initializer_list<parameter> values) override {
         auto const all = run(sql, std::span(values.begin(), values.size()));
         while (all->next()) {}
-        return sqlite3_changes64(db_.get());
+        return sqlite3_changes(db_.get());  // the 64 bit one came after RHEL 9's SQLite 3.34
     }
 
     void script(char const* sql) {

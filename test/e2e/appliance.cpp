@@ -81,11 +81,16 @@ void appliance::configure(settings const& more) {
 
 appliance::~appliance() { check_no_secret(log()); }
 
-void appliance::start() {
+void appliance::start(surroundings const& around) {
     auto const seen = log().size();
     ports_.clear();
-    daemon_ = std::make_unique<process>(
-        std::vector<std::string>{MDMD_BIN, "--config", config_file().string()}, file("mdmd.log"));
+    // The sockets are for the process of this number alone [sd_listen_fds(3)].
+    std::vector<std::string> command{"/bin/sh", "-c", "export LISTEN_PID=$$; exec /usr/bin/env \"$@\"", "sh"};
+    command.insert(command.end(), around.environment.begin(), around.environment.end());
+    command.push_back(fmt::format("LISTEN_FDS={}", around.sockets.size()));
+    for (auto const& word : {std::string(MDMD_BIN), std::string("--config"), config_file().string()})
+        command.push_back(word);
+    daemon_ = std::make_unique<process>(command, file("mdmd.log"), around.sockets);
     auto const ready = [&] {
         if (daemon_->ended()) return true;
         ports_ = read_ports(std::string_view(log()).substr(seen));

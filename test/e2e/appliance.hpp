@@ -30,6 +30,12 @@ inline constexpr char session_url[] = "https://mdm.contoso.test:8443/ManagementS
 // tests need; an empty value leaves the key out.
 using settings = std::map<std::string, std::string>;
 
+// What systemd gives a service: "NOTIFY_SOCKET=/…", and listening sockets.
+struct surroundings {
+    std::vector<std::string> environment{};
+    std::vector<int> sockets{};
+};
+
 class appliance {
 public:
     // Writes the configuration; the tenant must have been started once.
@@ -41,7 +47,7 @@ public:
     ~appliance();
 
     // Starts mdmd and waits until /readyz says so. New ports each time. Throws, with the log's end, where it does not.
-    void start();
+    void start(surroundings const& = {});
     int stop();       // SIGTERM; the exit code. Throws where it does not end within 20 s
     void kill9();     // and waits until it is gone
     void reload();    // SIGHUP

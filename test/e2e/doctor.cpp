@@ -207,6 +207,18 @@ TEST_CASE("mdmctl init overwrites nothing unless told to, and keeps what it repl
     CHECK(test::read_file(folder.path() / "config.yaml.bak") == "# mine\n");
     CHECK_THAT(test::read_file(file), Catch::Contains(tenant_id));
 
+    // What a package installed is nobody's: it is filled in, and what keeps systemd from starting it goes.
+    test::scratch const installed;
+    installed.write("config.yaml", test::read_file(MDMD_SOURCE "/config/config.yaml"));
+    auto const mark = installed.write("run-mdmctl-init", "");
+    auto const unready = e2e::run({MDMD_BIN, "--config", (installed.path() / "config.yaml").string()});
+    CHECK(unready.code == 1);
+    CHECK_THAT(unready.err, Catch::Contains("`mdmctl init`"));
+    CHECK(e2e::run(init_arguments(installed.path())).code == 0);
+    CHECK_THAT(test::read_file(installed.path() / "config.yaml"), Catch::Contains(tenant_id));
+    CHECK_FALSE(std::filesystem::exists(mark));
+    CHECK_FALSE(std::filesystem::exists(installed.path() / "config.yaml.bak"));
+
     // A key alone is not overwritten either.
     test::scratch const other;
     other.write("entra.key", "the-only-copy\n");

@@ -28,7 +28,7 @@ private:
     int fd_;
 };
 
-pid_t spawn(std::vector<std::string> const& command, int out, int err) {
+pid_t spawn(std::vector<std::string> const& command, int out, int err, std::vector<int> const& handed = {}) {
     std::vector<char*> arguments;
     for (auto const& a : command) arguments.push_back(const_cast<char*>(a.c_str()));
     arguments.push_back(nullptr);
@@ -43,7 +43,11 @@ pid_t spawn(std::vector<std::string> const& command, int out, int err) {
     ::dup2(::open("/dev/null", O_RDONLY), 0);
     ::dup2(out, 1);
     ::dup2(err, 2);
-    ::close_range(3, ~0U, 0);  // the simulated tenant's sockets are not to live on in a daemon
+    auto const first_free = 3U + static_cast<unsigned>(handed.size());
+    for (std::size_t i = 0; i < handed.size(); ++i)  // out of each other's way first
+        ::dup2(handed[i], 1000 + static_cast<int>(i));
+    for (std::size_t i = 0; i < handed.size(); ++i) ::dup2(1000 + static_cast<int>(i), 3 + static_cast<int>(i));
+    ::close_range(first_free, ~0U, 0);  // the simulated tenant's sockets are not to live on in a daemon
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
 }
@@ -77,9 +81,11 @@ finished run(std::vector<std::string> const& command) {
     return {exit_code(status), all_of(out.get()), all_of(err.get())};
 }
 
-process::process(std::vector<std::string> const& command, std::filesystem::path const& output) : id_(0) {
+process::process(
+    std::vector<std::string> const& command, std::filesystem::path const& output, std::vector<int> const& handed)
+    : id_(0) {
     descriptor const out(::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), "open");
-    id_ = spawn(command, out.get(), out.get());
+    id_ = spawn(command, out.get(), out.get(), handed);
 }
 
 process::~process() {

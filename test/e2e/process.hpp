@@ -21,8 +21,9 @@ finished run(std::vector<std::string> const& command);
 // A program that runs on. Killed at once where its object goes first.
 class process {
 public:
-    // Both outputs are appended to a file.
-    process(std::vector<std::string> const& command, std::filesystem::path const& output);
+    // Both outputs are appended to a file. It finds `handed` at the descriptors 3, 4…
+    process(std::vector<std::string> const& command, std::filesystem::path const& output,
+        std::vector<int> const& handed = {});
     process(process const&) = delete;
     process& operator=(process const&) = delete;
     ~process();
