@@ -137,7 +137,8 @@ set(CPACK_RPM_MDM-SIM_PACKAGE_SUMMARY "Simulator of an Entra tenant and of Windo
 set(CPACK_RPM_MDMD_PACKAGE_DESCRIPTION ${about_mdmd})
 set(CPACK_RPM_MDM-SIM_PACKAGE_DESCRIPTION ${about_sim})
 set(CPACK_RPM_MDMD_PACKAGE_REQUIRES "systemd >= 252, ca-certificates")
-set(CPACK_RPM_MDMD_USER_FILELIST "%config(noreplace) %verify(not group) %attr(0640,root,root) /etc/mdmd/config.yaml")
+set(CPACK_RPM_MDMD_USER_FILELIST "%config(noreplace) %verify(not group) %attr(0640,root,root) /etc/mdmd/config.yaml"
+  "%dir %verify(not mode group) /etc/mdmd")
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /usr/sbin /usr/lib/systemd /usr/lib/systemd/system /usr/lib/sysusers.d
   /usr/lib/tmpfiles.d /usr/lib/firewalld /usr/lib/firewalld/services /usr/share/man /usr/share/man/man1
   /usr/share/man/man5 /usr/share/man/man8 /usr/share/doc /usr/share/bash-completion
