@@ -1,4 +1,5 @@
 // What compliance costs with many devices in the store: processor time of this process, Graph being a function in it.
+#include <fmt/format.h>
 #include <time.h>
 
 #include "test/service_report_fixture.hpp"

@@ -21,9 +21,9 @@ TEST_CASE("a device's verdict explains itself, has its history, and leads to wha
     w.app->write("hook", "#!/bin/sh\ncat >>\"$(dirname \"$0\")/told\"\necho >>\"$(dirname \"$0\")/told\"\n");
     std::filesystem::permissions(w.app->file("hook"), std::filesystem::perms::owner_all);
     w.app->write("policies.d/baseline.yaml",
-        "name: baseline\ncompliance:\n  grace_period: 2s\n  rules:\n    - min_os_version: 10.0.19045\n"
+        "name: baseline\ncompliance:\n  grace_period: 8s\n  rules:\n    - min_os_version: 10.0.19045\n"
         "    - encryption: required\n    - secure_boot: required\n    - firewall: required\n    - tpm: \"2.0\"\n"
-        "  actions:\n    - notify: 0s\n    - lock: 3s\n");
+        "  actions:\n    - notify: 0s\n    - lock: 9s\n");
     w.app->start();
     auto const d = joined(w, "PC-1", "ada@contoso.test");
     answers(*d, "Firewall/Status", "3");
@@ -34,6 +34,7 @@ TEST_CASE("a device's verdict explains itself, has its history, and leads to wha
     answers(*d, "Firewall/Status", "0");
     e2e::require_clean(d->sync(w.sync()));
     CHECK(state() == "compliant");
+    REQUIRE(e2e::becomes_true(20s, [&] { return w.registered(d->entra_device_id()).is_compliant == true; }));
 
     answers(*d, "SecureBootState", "2");
     e2e::require_clean(d->sync(w.sync()));
