@@ -72,8 +72,7 @@ public:
 };
 
 // The status of an answer that may be a while in coming.
-int discovery(e2e::appliance const& app, std::uint16_t port) {
-    auto options = app.client_options();
+int discovery(http::client_options options, std::uint16_t port) {
     options.connect_to[fmt::format("{}:443", e2e::host)] = fmt::format("127.0.0.1:{}", port);
     http::client c(options);
     auto const got = c.send({.method = "GET", .url = e2e::discovery_url, .headers = {}, .body = {}});
@@ -137,7 +136,8 @@ TEST_CASE("who connects while the daemon is started again is served, where syste
     CHECK(w.app->port("public") == for_public.port);
     CHECK(w.app->port("management") == for_management.port);
     CHECK(w.app->logs(fmt::format("no listener is on port={}", for_nobody.port)));
-    CHECK(discovery(*w.app, for_public.port) == 200);
+    auto const options = w.app->client_options();  // while it runs: its ports are known
+    CHECK(discovery(options, for_public.port) == 200);
     // A session over the socket of the management listener.
     auto const device = e2e::joined(w, "ALICE-PC", "alice@contoso.test");
     e2e::require_clean(device->sync(w.sync()));
@@ -145,7 +145,7 @@ TEST_CASE("who connects while the daemon is started again is served, where syste
     CHECK(w.app->stop() == 0);
     std::vector<std::future<int>> waiting;
     for (int i = 0; i < 5; ++i)
-        waiting.push_back(std::async(std::launch::async, [&] { return discovery(*w.app, for_public.port); }));
+        waiting.push_back(std::async(std::launch::async, [&] { return discovery(options, for_public.port); }));
     w.app->start(around);
     for (auto& one : waiting) CHECK(one.get() == 200);
 }
