@@ -48,6 +48,12 @@ private:
         return found == before_->reasons.end() ? nullptr : &*found;
     }
 
+    time_point failing_since(std::string const& policy) const {
+        if (!before_) return now_;
+        auto const began = before_->failing.find(policy);
+        return began == before_->failing.end() ? now_ : earlier(began->second);
+    }
+
     bool failed_before(reason const* last) const {
         return last && last->result == outcome::failed && before_->failing.contains(last->policy);
     }
@@ -90,8 +96,7 @@ private:
         }
         if (last && last->result == why.result) why.since = earlier(last->since);
         if (why.result == outcome::failed) {
-            auto const began = before_ ? before_->failing.find(of.policy.name) : verdict{}.failing.end();
-            auto const since = before_ && began != before_->failing.end() ? earlier(began->second) : now_;
+            auto const since = failing_since(of.policy.name);
             out_.failing[of.policy.name] = since;
             why.grace_until = after(since, of.policy.grace_period);
             for (auto const& a : of.policy.actions) note_action(of.policy.name, a, after(since, a.after));
