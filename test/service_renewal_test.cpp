@@ -79,6 +79,7 @@ struct renewal_fixture : appliance_fixture {
         CHECK(r.status == 500);
         CHECK_THAT(r.body, Catch::Contains(what));
         CHECK_THAT(last_event().reason.value_or(""), Catch::Contains(why));
+        time.advance(1ms);  // the next event is a later one
     }
     void set_state(char const* state) {
         db.write([&](store::connection& c) { store::set_device_state(c, device.own.common_name(), state); });
@@ -227,7 +228,7 @@ TEST_CASE_METHOD(renewal_fixture, "every renewal that may not be is refused as s
 
     SECTION("not a signed request") {
         for (auto const& bytes : {csr, good + "x", good.substr(0, 200), std::string("\x30\x00", 2)})
-            require_refused(ask(bytes), "MessageFormat", "CMS");
+            require_refused(ask(bytes), "MessageFormat", "the signed request ");
     }
     SECTION("a signature that is not its signer's") { require_refused(ask(flipped), not_eligible, "signature"); }
     SECTION("a certificate of ours that is in no record") {
