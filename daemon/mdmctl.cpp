@@ -196,6 +196,7 @@ int main(int argc, char** argv) {
     add_pins(app, line);
     add_tokens(app, line);
     add_ca(app, line);
+    add_backup(app, line);
 
     try {
         app.parse(argc, argv);

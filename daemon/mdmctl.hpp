@@ -69,6 +69,7 @@ void add_pins(CLI::App&, command_line&);  // pin, consents, maintenance
 void add_tokens(CLI::App&, command_line&);
 void add_policies_check(CLI::App& policies, command_line&);
 void add_compliance(CLI::App&, command_line&);
+void add_backup(CLI::App&, command_line&);  // backup, restore
 
 // One line's worth of a value: "-" for null.
 std::string show(json::value const&);

@@ -49,8 +49,9 @@ install(TARGETS mdmd RUNTIME DESTINATION sbin COMPONENT mdmd)
 install(TARGETS mdmctl RUNTIME DESTINATION bin COMPONENT mdmd)
 install(TARGETS mdm-sim RUNTIME DESTINATION bin COMPONENT mdm-sim)
 # What surrounds them.
-install(FILES ${PROJECT_SOURCE_DIR}/systemd/mdmd.service ${PROJECT_SOURCE_DIR}/systemd/mdmd.socket
-  DESTINATION lib/systemd/system COMPONENT mdmd)
+foreach(unit mdmd.service mdmd.socket mdmd-backup.service mdmd-backup.timer)
+  install(FILES ${PROJECT_SOURCE_DIR}/systemd/${unit} DESTINATION lib/systemd/system COMPONENT mdmd)
+endforeach()
 install(FILES ${here}/mdmd.sysusers DESTINATION lib/sysusers.d RENAME mdmd.conf COMPONENT mdmd)
 install(FILES ${here}/mdmd.tmpfiles DESTINATION lib/tmpfiles.d RENAME mdmd.conf COMPONENT mdmd)
 install(FILES ${here}/firewalld.xml DESTINATION lib/firewalld/services RENAME mdmd.xml COMPONENT mdmd)

@@ -114,7 +114,7 @@ TEST_CASE("what a rule asks for must be there to be read", "[catalogue]") {
 }
 
 TEST_CASE("the policies that are shipped are known to Windows", "[catalogue]") {
-    auto const got = config::load_policies(MDMD_SOURCE "/config/policies");
+    auto const got = config::load_policies(test::source("config/policies"));
     REQUIRE(got.value);
     CHECK(got.value->size() == 11);
     for (auto const& f : catalogue::check(*got.value)) {

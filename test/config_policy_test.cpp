@@ -249,7 +249,7 @@ TEST_CASE("a folder of policies is read by file name", "[config]") {
 }
 
 TEST_CASE("the policies that are shipped are in order", "[config]") {
-    auto const got = load_policies(MDMD_SOURCE "/config/policies");
+    auto const got = load_policies(test::source("config/policies"));
     CHECK(show(got.problems) == "");
     CHECK(got.warnings.empty());
     REQUIRE(got.value);

@@ -481,7 +481,7 @@ TEST_CASE("a file that is not there is a problem, not an exception", "[config]")
 }
 
 TEST_CASE("the example shows every setting at its default", "[config]") {
-    auto const example = test::read_file(MDMD_SOURCE "/config/config.yaml");
+    auto const example = test::read_file(test::source("config/config.yaml"));
     auto filled = replaced(example, "<tenant ID>", "11111111-2222-3333-4444-555555555555");
     filled = replaced(filled, "<application (client) ID>", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee");
     filled = replaced(filled, "<application ID URI>", "https://mdm.contoso.com");
@@ -542,7 +542,7 @@ TEST_CASE("the example shows every setting at its default", "[config]") {
 }
 
 TEST_CASE("every setting has its row in docs/settings.md", "[config]") {
-    auto const text = test::read_file(MDMD_SOURCE "/docs/settings.md");
+    auto const text = test::read_file(test::source("docs/settings.md"));
     std::set<std::string> rows;
     std::string section;
     for (auto const line : split(text, '\n')) {
@@ -560,7 +560,7 @@ TEST_CASE("every setting has its row in docs/settings.md", "[config]") {
 TEST_CASE("the example as it is shipped asks to be filled in", "[config]") {
     installation const in;
     auto const got =
-        load_settings(in.files.write("config.yaml", test::read_file(MDMD_SOURCE "/config/config.yaml")), {});
+        load_settings(in.files.write("config.yaml", test::read_file(test::source("config/config.yaml"))), {});
     std::set<std::string> keys;
     for (auto const& p : got.problems) keys.insert(p.key);
     CHECK(keys == std::set<std::string>{"entra.tenant_id", "entra.client_id", "entra.app_id", "server.public_url",

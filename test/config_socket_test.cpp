@@ -15,3 +15,10 @@ TEST_CASE("mdmctl finds the admin socket by config.yaml, whatever else is in it"
     CHECK(of("admin: [").error().code == errc::malformed);
     CHECK(config::admin_socket(folder.path() / "absent.yaml").error().code == errc::not_found);
 }
+
+TEST_CASE("mdmctl finds the database by config.yaml, whatever else is in it", "[config]") {
+    test::scratch const folder;
+    auto const of = [&](std::string const& text) { return config::database_file(folder.write("config.yaml", text)); };
+    CHECK(of("storage: { path: here.db }\nentra: nonsense\n").value() == folder.path() / "here.db");
+    CHECK(of("storage: 1\n").value() == "/var/lib/mdmd/mdmd.db");
+}

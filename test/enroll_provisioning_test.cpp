@@ -22,7 +22,7 @@ struct issued {
 issued const& certificates() {
     static issued const all = [] {
         auto made = crypto::make_authority("Contoso", now);
-        auto const request = test::read_file(std::filesystem::path(MDMD_GOLDEN) / "enroll/device-request.b64");
+        auto const request = test::read_file(test::golden("enroll/device-request.b64"));
         auto const csr = crypto::parse_signing_request(unbase64(request).value()).value();
         crypto::authority const authority{
             .root = made.root, .issuing = made.issuing, .issuing_key = std::move(made.issuing_key)};

@@ -38,4 +38,8 @@ result<std::filesystem::path> policies_folder(std::filesystem::path const& confi
     return path_at(config_file, {"policies_dir"}, "policies.d");
 }
 
+result<std::filesystem::path> database_file(std::filesystem::path const& config_file) {
+    return path_at(config_file, {"storage", "path"}, settings{}.storage.path);
+}
+
 }  // namespace mdmd::config

@@ -13,4 +13,7 @@ namespace mdmd::config {
 // Where its policies are, in the same way and with the same errors: policies_dir, or its default.
 [[nodiscard]] result<std::filesystem::path> policies_folder(std::filesystem::path const& config_file);
 
+// Where its database is, in the same way and with the same errors: storage.path, or its default.
+[[nodiscard]] result<std::filesystem::path> database_file(std::filesystem::path const& config_file);
+
 }  // namespace mdmd::config

@@ -1,4 +1,4 @@
-// The files that config.yaml names. Private to lib/config.
+// The files that config.yaml names, and others like them.
 #pragma once
 #include <filesystem>
 #include <string>

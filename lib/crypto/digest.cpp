@@ -4,6 +4,7 @@
 #include <openssl/params.h>
 
 #include "crypto/openssl.hpp"
+#include "crypto/seal.hpp"
 
 namespace mdmd::crypto {
 namespace {
@@ -52,12 +53,13 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
     return out;
 }
 
-std::string scrypt(std::string_view password, std::string_view salt) {
+std::string scrypt(std::string_view password, std::string_view salt, int cost) {
     error_queue const errors;
     handle<EVP_KDF, EVP_KDF_free> const kdf(must(EVP_KDF_fetch(nullptr, "SCRYPT", nullptr), "EVP_KDF_fetch"));
     handle<EVP_KDF_CTX, EVP_KDF_CTX_free> const ctx(must(EVP_KDF_CTX_new(kdf.get()), "EVP_KDF_CTX_new"));
-    std::uint64_t n = 1 << 14;
+    std::uint64_t n = std::uint64_t{1} << cost;
     std::uint32_t r = 8, p = 1;
+    std::uint64_t most = 2 * 128 * r * n;  // bytes; OpenSSL's own limit is 32 MiB
     // OpenSSL only reads what these point to, and a null pointer means "not given" to it.
     auto const text = [](char const* name, std::string_view s) {
         return OSSL_PARAM_construct_octet_string(name, const_cast<char*>(s.empty() ? "" : s.data()), s.size());
@@ -65,11 +67,14 @@ std::string scrypt(std::string_view password, std::string_view salt) {
     OSSL_PARAM const parameters[] = {text(OSSL_KDF_PARAM_PASSWORD, password), text(OSSL_KDF_PARAM_SALT, salt),
         OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
         OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
-        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p), OSSL_PARAM_construct_end()};
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
+        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &most), OSSL_PARAM_construct_end()};
     std::string out(32, '\0');
     must(EVP_KDF_derive(ctx.get(), bytes(out), out.size(), parameters) == 1, "scrypt");
     return out;
 }
+
+std::string scrypt(std::string_view password, std::string_view salt) { return scrypt(password, salt, 14); }
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;

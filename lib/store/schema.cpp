@@ -359,10 +359,10 @@ CREATE TABLE api_token (
 );
 )sql";
 
-constexpr std::array<char const*, 1> all{version_1};
+constexpr std::array all{migration{version_1}};
 
 }  // namespace
 
-std::span<char const* const> migrations() { return all; }
+std::span<migration const> migrations() { return all; }
 
 }  // namespace mdmd::store

@@ -209,7 +209,7 @@ TEST_CASE("mdmctl init overwrites nothing unless told to, and keeps what it repl
 
     // What a package installed is nobody's: it is filled in, and what keeps systemd from starting it goes.
     test::scratch const installed;
-    installed.write("config.yaml", test::read_file(MDMD_SOURCE "/config/config.yaml"));
+    installed.write("config.yaml", test::read_file(test::source("config/config.yaml")));
     auto const mark = installed.write("run-mdmctl-init", "");
     auto const unready = e2e::run({MDMD_BIN, "--config", (installed.path() / "config.yaml").string()});
     CHECK(unready.code == 1);
