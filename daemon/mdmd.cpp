@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "admin/listener.hpp"
+#include "core/clock_watch.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/systemd.hpp"
@@ -143,6 +144,7 @@ public:
             appliance_.ends.refresh_if_due();
         });
         reminder_timer_.emplace("reminders", [this] {
+            watch_clock();
             appliance_.remind.tick();
             tell_status();
         });
@@ -222,6 +224,16 @@ private:
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
             &attempts_timer_, &sessions_timer_, &people_timer_, &push_timer_};
     }
+    void watch_clock() {
+        using seconds = std::chrono::duration<double>;
+        auto const by = clock_.moved(time_.now(), since_boot());
+        if (!by) return;
+        log::warning("the clock was set",
+            {{"seconds", fmt::format("{:+.0f}", seconds(*by).count())},
+                {"reason",
+                    "what is due is looked at anew; if it is not right now, tokens and certificates are judged wrongly: "
+                    "keep it by NTP"}});
+    }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
         auto const now = std::chrono::steady_clock::now();
@@ -275,7 +287,8 @@ private:
     daemon::handed_sockets handed_;
     std::mutex changing_tls_;  // held until listeners and configuration agree
     http::server server_;
-    std::string told_status_;  // these two are of the reminders' timer alone
+    clock_watch clock_;  // of the reminders' timer alone, like the next two
+    std::string told_status_;
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
         attempts_timer_, sessions_timer_, people_timer_, push_timer_;

@@ -18,6 +18,10 @@ template <class T> struct Catch::StringMaker<boost::system::result<T, mdmd::erro
 
 namespace mdmd::test {
 
+std::filesystem::path golden(std::string const& name);  // test/golden/NAME
+std::filesystem::path source(std::string const& name);  // NAME in the project's root
+std::filesystem::path traces();                         // the captured Windows messages, which may be absent
+
 inline std::string read_file(std::filesystem::path const& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) throw std::runtime_error("cannot read " + path.string());
@@ -26,7 +30,7 @@ inline std::string read_file(std::filesystem::path const& path) {
 
 // Compares with test/golden/NAME; MDMD_UPDATE_GOLDEN=1 stores what we got instead.
 inline void matches_golden(std::string const& name, std::string const& got) {
-    std::filesystem::path const path = std::filesystem::path(MDMD_GOLDEN) / name;
+    std::filesystem::path const path = golden(name);
     if (std::getenv("MDMD_UPDATE_GOLDEN")) {
         std::filesystem::create_directories(path.parent_path());
         std::ofstream(path, std::ios::binary) << got;
@@ -36,7 +40,7 @@ inline void matches_golden(std::string const& name, std::string const& got) {
 
 // The captured Windows message NAME ("csr/A-win10-19043.der"), or nullopt, saying so, where the captures are absent.
 inline std::optional<std::string> trace(std::string const& name) {
-    auto const path = std::filesystem::path(MDMD_TRACES) / name;
+    auto const path = traces() / name;
     if (!std::filesystem::exists(path)) {
         WARN("skipped: " << path.string() << " is not here");
         return std::nullopt;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <charconv>
+#include <ctime>
+
+#include "core/clock_watch.hpp"
 
 namespace mdmd {
 namespace {
@@ -52,6 +55,12 @@ std::string formatted(time_point t, bool with_ms) {
 }  // namespace
 
 std::string rfc3339(time_point t) { return formatted(t, false); }
+std::chrono::milliseconds since_boot() {
+    timespec t{};
+    ::clock_gettime(CLOCK_BOOTTIME, &t);
+    return duration_cast<milliseconds>(seconds(t.tv_sec) + nanoseconds(t.tv_nsec));
+}
+
 std::string rfc3339_ms(time_point t) { return formatted(t, true); }
 
 std::optional<time_point> parse_date(std::string_view s) {

@@ -1,0 +1,32 @@
+// A clock that was set, told from one that runs.
+#pragma once
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "core/time.hpp"
+
+namespace mdmd {
+
+class clock_watch {
+public:
+    // Slewing by NTP and a busy machine stay below this.
+    static constexpr std::chrono::milliseconds tolerance = std::chrono::seconds(5);
+
+    // The clock and the time since the machine was started (suspended time included), read together. How far the clock
+    // was set since the call before, forward or, negative, back; none where it ran as it should.
+    std::optional<std::chrono::milliseconds> moved(time_point clock, std::chrono::milliseconds since_boot) {
+        auto const start = clock - since_boot;
+        auto const before = std::exchange(start_, start);
+        if (!before || std::chrono::abs(start - *before) <= tolerance) return std::nullopt;
+        return start - *before;
+    }
+
+private:
+    std::optional<time_point> start_;  // what the clock would have shown when the machine was started
+};
+
+// CLOCK_BOOTTIME.
+std::chrono::milliseconds since_boot();
+
+}  // namespace mdmd
