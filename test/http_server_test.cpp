@@ -355,6 +355,23 @@ TEST_CASE_METHOD(fixture, "stopping finishes the request in hand and closes what
     CHECK_THROWS(raw_peer(port));
 }
 
+TEST_CASE_METHOD(fixture, "who has just connected is served before the end, and who is silent does not hold it up", "[http]") {
+    auto idle = connect();
+    idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    idle.read_until_text("GET /");
+    auto newcomer = connect();
+    auto silent = connect();
+    // The server has them for sure once another connection of the same thread was served after them.
+    for (int i = 0; i < 2; ++i) ask(last_get);
+    auto stopped = std::async(std::launch::async, [&] { return time_of([&] { server->stop(10s); }); });
+    idle.read_to_end();  // whose end says that it has begun
+    newcomer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_THAT(newcomer.read_to_end(), Catch::StartsWith("HTTP/1.1 200") && Catch::Contains("Connection: close"));
+    CHECK(silent.read_to_end().empty());
+    CHECK(silent.closed);
+    CHECK(stopped.get() < 5s);
+}
+
 TEST_CASE_METHOD(fixture, "stopping cuts what is not done within the grace", "[http]") {
     auto peer = connect();
     peer.send("GET / HTTP/1.1\r\nHost");

@@ -14,6 +14,7 @@ namespace mdmd::http {
 namespace {
 
 constexpr std::chrono::milliseconds linger{2'000};  // for the peer to read our last answer
+constexpr std::chrono::milliseconds newcomer{2'000};  // while we stop: for a connection's first request to begin
 constexpr std::uint64_t piece_size = 128 * 1024;    // of a file: what a transfer holds in memory
 
 response only(int status) { return {.status = status, .headers = {}, .body = {}}; }
@@ -68,7 +69,15 @@ session::session(surroundings around, std::shared_ptr<stream> s, std::string pee
 session::~session() { around_.loop.live.erase(this); }
 
 void session::drain() {
-    if (idle_) stream_->cancel();
+    if (!idle_) return;
+    if (first_)
+        stream_->deadline(newcomer);
+    else
+        stream_->cancel();
+}
+
+std::chrono::milliseconds session::patience(std::chrono::milliseconds usual) const {
+    return around_.loop.stopping ? std::min(usual, newcomer) : usual;
 }
 
 void session::cut() { stream_->cancel(); }
@@ -80,8 +89,8 @@ void session::log_end(std::string_view what, std::string_view why) {
 net::awaitable<void> session::run(std::shared_ptr<session> self) {
     auto& loop = self->around_.loop;
     loop.live.insert(self.get());
-    bool open = !loop.stopping;
-    if (open && self->around_.here.tls) open = co_await self->secure();
+    bool open = true;
+    if (self->around_.here.tls) open = co_await self->secure();
     while (open) {
         auto const& limit = self->around_.limit;
         request_reader reader({.header_bytes = limit.header_bytes,
@@ -97,7 +106,7 @@ net::awaitable<void> session::run(std::shared_ptr<session> self) {
 // The handshake, and which site it is for.
 net::awaitable<bool> session::secure() {
     stream_->secure(around_.here.tls->accept());
-    stream_->deadline(around_.limit.handshake);
+    stream_->deadline(patience(around_.limit.handshake));
     if (auto const e = co_await stream_->handshake(); e) {
         auto const why = verify_failure(stream_->tls());
         log_end("TLS handshake failed", why.empty() ? e.message() : fmt::format("{}: {}", e.message(), why));
@@ -119,7 +128,7 @@ net::awaitable<bool> session::read_request(request_reader& reader) {
     auto const& limit = around_.limit;
     bool in_body = false;
     // A connection's first request must come as soon as it is open: silence gets no more time than dripping.
-    stream_->deadline(first_ || !input_.empty() ? limit.header : limit.idle);
+    stream_->deadline(first_ || !input_.empty() ? patience(limit.header) : limit.idle);
     bool waiting = !first_;  // for the first byte, on the idle limit
     while (true) {
         if (waiting && !input_.empty()) {
@@ -135,7 +144,7 @@ net::awaitable<bool> session::read_request(request_reader& reader) {
         }
         if (at == request_reader::state::complete || at == request_reader::state::refused) co_return true;
         idle_ = input_.empty() && !reader.begun() && !in_body;
-        if (idle_ && around_.loop.stopping) co_return false;
+        if (idle_ && !first_ && around_.loop.stopping) co_return false;
         if (idle_) std::string().swap(input_);  // idle connections are many: they hold no buffer
         auto const e = co_await stream_->read(input_);
         if (e) {

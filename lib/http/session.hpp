@@ -50,7 +50,8 @@ public:
     // The whole of it. `self` keeps the session while it runs.
     static net::awaitable<void> run(std::shared_ptr<session> self);
 
-    // On the loop's thread. drain: the request in hand is finished and is the last, an idle connection ends now;
+    // On the loop's thread. drain: the request in hand is finished and is the last, an idle connection ends now, and
+    // one that has just come has a moment for its only request, since its client would take an end for a failure;
     // cut: all ends now, but for a handler that is at work.
     void drain();
     void cut();
@@ -68,6 +69,7 @@ private:
     response put_off(request const& head) const;
     site const& here() const { return around_.here.sites[site_]; }
     net::thread_pool& workers() const { return here().own_workers ? around_.own_workers : around_.workers; }
+    std::chrono::milliseconds patience(std::chrono::milliseconds usual) const;  // with a connection's first request
     void log_end(std::string_view what, std::string_view why);
 
     surroundings around_;
