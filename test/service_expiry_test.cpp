@@ -245,6 +245,14 @@ TEST_CASE_METHOD(expiry_fixture, "a reminder that cannot be delivered is shown a
     CHECK_THAT(service::status_line(*appliance), Catch::Contains("ends in 4 days"));
 }
 
+TEST_CASE_METHOD(expiry_fixture, "systemd is told of devices, reports and the days that are left", "[service]") {
+    graph_says(time.now() + 100 * 24h);
+    tick();
+    REQUIRE(appliance->remind.list().empty());
+    CHECK_THAT(service::status_line(*appliance),
+        Catch::StartsWith("Serving 0 devices, 0 reports queued; The application's key for Entra ID ends in 100 days, on "));
+}
+
 TEST_CASE_METHOD(expiry_fixture, "a program gets the same object, and its failure is told", "[service]") {
     auto const program = folder.write("notify", "#!/bin/sh\ncat > \"$(dirname \"$0\")/got\"\nexit 3\n");
     REQUIRE(::chmod(program.c_str(), 0700) == 0);

@@ -1,5 +1,7 @@
 #include "service/operate.hpp"
 
+#include <algorithm>
+
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "omadm/syncml.hpp"
@@ -94,7 +96,13 @@ std::string status_line(appliance& a) {
     if (s.maintenance) said.emplace_back("maintenance: no device enrolls");
     auto const now = a.ctx.time.now();
     for (auto const& r : s.reminders) said.push_back(notice_of(r.what, r.ends, now).message);
-    auto line = fmt::format("Serving {} {}", s.devices.total, s.devices.total == 1 ? "device" : "devices");
+    auto const first = std::min_element(s.ends.begin(), s.ends.end(), [](expiry const& x, expiry const& y) {
+        return x.ends.value_or(time_point::max()) < y.ends.value_or(time_point::max());
+    });
+    if (s.reminders.empty() && first != s.ends.end() && first->ends)
+        said.push_back(notice_of(first->what, *first->ends, now).message);
+    auto line = fmt::format("Serving {} {}, {} {} queued", s.devices.total,
+        s.devices.total == 1 ? "device" : "devices", s.report.queued, s.report.queued == 1 ? "report" : "reports");
     for (auto const& one : said) line += "; " + one;
     return line;
 }
