@@ -244,6 +244,16 @@ TEST_CASE_METHOD(fixture, "one enrollment request never gets two certificates", 
         db.read([](store::connection& c) { return store::find_certificate_by_request(c, "request"); })->revoked == now);
 }
 
+TEST_CASE("a probe of the store writes each time", "[store]") {
+    test::scratch const folder;
+    store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));
+    auto const log_size = [&] { return std::filesystem::file_size(folder.path() / "mdmd.db-wal"); };
+    REQUIRE(db.probe());
+    auto const before = log_size();
+    REQUIRE(db.probe());
+    CHECK(log_size() > before);
+}
+
 TEST_CASE("a full disk fails the write, is told, and ends when there is room", "[store]") {
     test::scratch const folder;
     store::database db(store::sqlite_engine(folder.path() / "mdmd.db"));

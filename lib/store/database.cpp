@@ -1,6 +1,7 @@
 #include "store/database.hpp"
 
 #include "core/log.hpp"
+#include "core/random.hpp"
 
 #include <utility>
 
@@ -28,9 +29,12 @@ bool database::healthy() const {
 
 bool database::probe() {
     try {
-        write([](connection& c) {
+        // A value of its own each time: what is there already is not written.
+        auto const once = new_guid();
+        write([&](connection& c) {
             c.execute(
-                "INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = ''");
+                "INSERT INTO meta (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = $1",
+                {once});
         });
         return true;
     } catch (std::exception const&) {
