@@ -9,6 +9,13 @@ before=$(pid)
 check "reload is done when it returns" systemctl reload mdmd
 check "and takes the configuration" logged "configuration taken"
 check "in the same process" test "$before" = "$(pid)"
+kill -STOP "$before"
+systemctl reload mdmd &
+reload=$!
+sleep 1
+check "reload is not done before a slow daemon has" kill -0 $reload
+kill -CONT "$before"
+check "and then is" wait $reload
 echo "nonsense: 1" >>/etc/mdmd/config.yaml
 check "a wrong configuration is refused" systemctl reload mdmd
 check "and told of" logged "configuration not taken"
@@ -95,7 +102,7 @@ callers=()
 for i in $(seq 30); do
     served &
     callers+=($!)
-    if [ "$i" = 10 ]; then dpkg -i /root/mdmd.deb >/tmp/upgrade 2>&1 & upgrade=$!; fi
+    if [ "$i" = 10 ]; then dpkg -i /srv/mdmd.deb >/tmp/upgrade 2>&1 & upgrade=$!; fi
     sleep 0.1
 done
 for caller in "${callers[@]}"; do if wait "$caller"; then kept=$((kept + 1)); fi; done
@@ -112,10 +119,10 @@ check "it is purged" sh -c 'dpkg -P mdmd >/tmp/purge 2>&1'
 check "without the database" test -f /var/lib/mdmd/mdmd.db
 check "which it says" grep -q "kept /var/lib/mdmd" /tmp/purge
 check "or the keys" test -f /etc/mdmd/tls/server.key
-check "it is installed again" dpkg -i /root/mdmd.deb
+check "it is installed again" dpkg -i /srv/mdmd.deb
 check "and waits to be configured" not systemctl is-active mdmd
 cp /root/kept.yaml /etc/mdmd/config.yaml
-check "a configuration that was kept is taken" dpkg -i /root/mdmd.deb
+check "a configuration that was kept is taken" dpkg -i /srv/mdmd.deb
 check "and it runs" systemctl is-active mdmd
 check "with the authority that it had" within 20 sh -c "[ \"\$(mdmctl ca export | sha256sum)\" = '$authority' ]"
 touch /etc/mdmd/purge-state
