@@ -19,6 +19,7 @@ within() { # within SECONDS COMMAND...
     done
 }
 host=mdm.contoso.test
+tools='curl openssl jq sqlite3'
 pid() { systemctl show -p MainPID --value mdmd; }
 property() { [ "$(systemctl show -p "$1" --value mdmd)" = "$2" ]; }
 logged() { journalctl -u mdmd --no-pager | grep -q -- "$1"; }
@@ -68,3 +69,30 @@ starts_sandboxed() {
     check "the admin socket is for root and the group" test "$(stat -c %G:%a /run/mdmd/admin.sock)" = mdmd:660
     check "no secret is in the journal" not sh -c 'journalctl --no-pager | grep -q n0t-a-real'
 }
+
+# What follows runs in /root, where walk.sh has made tenant/, ca.key and ca.pem.
+certificate() { # certificate DAYS: server.crt, with its chain, and server.key
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$host" -keyout server.key -out server.csr &&
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days "$1" -out server.crt \
+            -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth' $host) && cat ca.pem >>server.crt
+}
+install_certificate() { install -m 640 -g mdmd server.key /etc/mdmd/tls/ && install -m 644 server.crt /etc/mdmd/tls/; }
+site() { mdm-sim "$@" --tenant tenant --server-ca ca.pem; }
+join() { # join FOLDER NAME
+    site device join --dir "$1" --user alice@contoso.test --ownership corporate --name "$2" --os-version 10.0.22631.3447 \
+        --terms https://$host/TermsOfUse --discovery https://$host/EnrollmentServer/Discovery.svc
+}
+checks_in() { site device sync --dir "$1"; }
+device() { # device NAME EXPRESSION: as mdmctl lists it
+    local all
+    all=$(mdmctl devices list --json) && jq -e --arg name "$1" "[.value[] | select(.name == \$name)][0] | $2" <<<"$all"
+}
+graph() { # graph FOLDER EXPRESSION: as Graph has it
+    local all id
+    id=$(jq -re .entra_device_id "$1/device.json") && all=$(mdm-sim tenant-ctl --dir tenant devices list --json) &&
+        jq -e --arg id "$id" "[.. | objects | select(.deviceId? == \$id)][0] | $2" <<<"$all"
+}
+says_status() { mdmctl status | grep -qE -- "$1"; }
+says_systemd() { systemctl show -p StatusText --value mdmd | grep -qE -- "$1"; }
+ready() { curl -fsS --max-time 5 http://127.0.0.1:8080/readyz; }
+unready() { [ "$(curl -sS --max-time 5 -o /tmp/readyz -w '%{http_code}' http://127.0.0.1:8080/readyz)" = 503 ] && cat /tmp/readyz; }
