@@ -142,6 +142,19 @@ rm -rf state && cp -a /var/lib/mdmd state && umount /var/lib/mdmd && rm -rf /var
 check "the state is moved back" systemctl start mdmd
 check "and served" within 20 ready
 
+# Backup
+backups() { ls /var/lib/mdmd/backup/*.backup; }
+check "a backup is made at night where the administrator wants it" not systemctl is-enabled mdmd-backup.timer
+check "who has it" systemctl enable --now mdmd-backup.timer
+check "knows when" sh -c 'systemctl list-timers --all | grep -q mdmd-backup'
+check "its service makes one, in its sandbox" systemctl start mdmd-backup
+check "which is mdmd's alone" test "$(stat -c %U:%a "$(backups)")" = mdmd:600
+check "and whole" mdmctl restore "$(backups)" --check
+systemctl stop mdmd.socket mdmd
+check "it is put back" mdmctl restore "$(backups)"
+check "and mdmd starts on it" systemctl start mdmd
+check "with its devices" device BOB-PC '.state == "enrolled"'
+
 # An older package over a newer database
 older=$(dpkg-deb -f /srv/mdmd-older.deb Version)
 systemctl stop mdmd.socket mdmd
@@ -149,19 +162,21 @@ database=/var/lib/mdmd/mdmd.db
 now_at=$(sqlite3 $database 'PRAGMA user_version')
 cp -p $database "$database.schema-$now_at"
 sqlite3 $database "PRAGMA user_version = $((now_at + 1))"
-chown mdmd:mdmd /var/lib/mdmd/*
+chown mdmd:mdmd $database*
 check "an older package is installed over a newer one" dpkg -i /srv/mdmd-older.deb
 check "which it is" test "$(dpkg-query -W -f '${Version}' mdmd)" = "$older"
-check "it refuses the newer database" within 20 logged "schema version $((now_at + 1)), this mdmd knows $now_at"
+check "it refuses the newer database, and names both versions" within 20 logged "schema version $((now_at + 1)).*$now_at"
+check "and the copy" logged "mdmd.db.schema-$now_at"
 check "and is not ready" not ready
 systemctl stop mdmd.socket mdmd
-cp -p "$database.schema-$now_at" $database
+check "the copy is put back" mdmctl restore "$database.schema-$now_at"
 systemctl reset-failed mdmd
-check "on the copy that was kept it starts" systemctl start mdmd
+check "it starts on that" systemctl start mdmd
 check "and is ready" within 20 ready
 check "with its devices" device ALICE-PC '.state == "enrolled"'
 check "which it manages" checks_in pc
 check "the newer package is installed again" dpkg -i /srv/mdmd.deb
 check "and ready" within 20 ready
+check "the timer is still enabled" systemctl is-enabled mdmd-backup.timer
 
 exit $failed
