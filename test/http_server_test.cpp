@@ -355,7 +355,8 @@ TEST_CASE_METHOD(fixture, "stopping finishes the request in hand and closes what
     CHECK_THROWS(raw_peer(port));
 }
 
-TEST_CASE_METHOD(fixture, "who has just connected is served before the end, and who is silent does not hold it up", "[http]") {
+TEST_CASE_METHOD(
+    fixture, "who has just connected is served before the end, and who is silent does not hold it up", "[http]") {
     auto idle = connect();
     idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     idle.read_until_text("GET /");

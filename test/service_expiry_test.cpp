@@ -250,7 +250,8 @@ TEST_CASE_METHOD(expiry_fixture, "systemd is told of devices, reports and the da
     tick();
     REQUIRE(appliance->remind.list().empty());
     CHECK_THAT(service::status_line(*appliance),
-        Catch::StartsWith("Serving 0 devices, 0 reports queued; The application's key for Entra ID ends in 100 days, on "));
+        Catch::StartsWith(
+            "Serving 0 devices, 0 reports queued; The application's key for Entra ID ends in 100 days, on "));
 }
 
 TEST_CASE_METHOD(expiry_fixture, "a program gets the same object, and its failure is told", "[service]") {

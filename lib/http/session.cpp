@@ -13,9 +13,9 @@
 namespace mdmd::http {
 namespace {
 
-constexpr std::chrono::milliseconds linger{2'000};  // for the peer to read our last answer
+constexpr std::chrono::milliseconds linger{2'000};    // for the peer to read our last answer
 constexpr std::chrono::milliseconds newcomer{2'000};  // while we stop: for a connection's first request to begin
-constexpr std::uint64_t piece_size = 128 * 1024;    // of a file: what a transfer holds in memory
+constexpr std::uint64_t piece_size = 128 * 1024;      // of a file: what a transfer holds in memory
 
 response only(int status) { return {.status = status, .headers = {}, .body = {}}; }
 

@@ -101,8 +101,8 @@ std::string status_line(appliance& a) {
     });
     if (s.reminders.empty() && first != s.ends.end() && first->ends)
         said.push_back(notice_of(first->what, *first->ends, now).message);
-    auto line = fmt::format("Serving {} {}, {} {} queued", s.devices.total,
-        s.devices.total == 1 ? "device" : "devices", s.report.queued, s.report.queued == 1 ? "report" : "reports");
+    auto line = fmt::format("Serving {} {}, {} {} queued", s.devices.total, s.devices.total == 1 ? "device" : "devices",
+        s.report.queued, s.report.queued == 1 ? "report" : "reports");
     for (auto const& one : said) line += "; " + one;
     return line;
 }

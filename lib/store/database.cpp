@@ -32,8 +32,7 @@ bool database::probe() {
         // A value of its own each time: what is there already is not written.
         auto const once = new_guid();
         write([&](connection& c) {
-            c.execute(
-                "INSERT INTO meta (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = $1",
+            c.execute("INSERT INTO meta (name, value) VALUES ('probe', $1) ON CONFLICT (name) DO UPDATE SET value = $1",
                 {once});
         });
         return true;
