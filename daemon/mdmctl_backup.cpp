@@ -50,7 +50,7 @@ std::string host_name() {
 // "20261127T200000Z"
 std::string in_name(time_point at) {
     std::string out;
-    for (char const c : rfc3339(at))
+    for (char const c : rfc3339(std::chrono::floor<std::chrono::seconds>(at)))
         if (c != '-' && c != ':') out += c;
     return out;
 }

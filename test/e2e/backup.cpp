@@ -1,4 +1,5 @@
 // Backups, and the drill that shows that they are of use.
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <atomic>
 #include <csignal>
@@ -140,6 +141,30 @@ TEST_CASE("what cannot be restored is refused, and nothing is changed", "[e2e][s
     CHECK_THAT(refused({w.app->file("absent").string()}), Contains("cannot be read"));
     CHECK_THAT(refused({w.app->config_file().string()}), Contains("not a backup of mdmd"));
     w.app->start();
+    CHECK(w.app->stop() == 0);
+}
+
+TEST_CASE("after an upgrade the older program refuses the database, and goes on with the copy that was kept", "[e2e]") {
+    e2e::world w;
+    w.app->start();
+    auto const device = joined(w, "ALICE-PC", "alice@contoso.test");
+    REQUIRE(w.app->stop() == 0);
+    // As a newer mdmd leaves it.
+    auto const copy = w.app->file("mdmd.db.schema-1").string();
+    {
+        sqlite3* raw = nullptr;
+        REQUIRE(sqlite3_open(w.app->file("mdmd.db").c_str(), &raw) == SQLITE_OK);
+        std::unique_ptr<sqlite3, int (*)(sqlite3*)> const db(raw, sqlite3_close);
+        auto const sql = fmt::format("VACUUM INTO '{}'; CREATE TABLE newer (x); PRAGMA user_version = 99", copy);
+        REQUIRE(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    }
+    CHECK_THROWS_WITH(w.app->start(), Catch::Contains("has schema version 99, this mdmd knows 1") &&
+                                          Catch::Contains("mdmctl restore " + copy));
+    auto const done = w.app->mdmctl({"restore", copy});
+    CAPTURE(done.err);
+    REQUIRE(done.code == 0);
+    w.app->start();
+    e2e::require_clean(device->sync(w.sync()));
     CHECK(w.app->stop() == 0);
 }
 
