@@ -160,7 +160,7 @@ older=$(dpkg-deb -f /srv/mdmd-older.deb Version)
 systemctl stop mdmd.socket mdmd
 database=/var/lib/mdmd/mdmd.db
 now_at=$(sqlite3 $database 'PRAGMA user_version')
-cp -p $database "$database.schema-$now_at"
+sqlite3 $database "VACUUM INTO '$database.schema-$now_at'" # as mdmd makes it before it changes the database
 sqlite3 $database "PRAGMA user_version = $((now_at + 1))"
 chown mdmd:mdmd $database*
 check "an older package is installed over a newer one" dpkg -i /srv/mdmd-older.deb
