@@ -17,6 +17,7 @@
 #include "http/client.hpp"
 #include "http/server.hpp"
 #include "service/appliance.hpp"
+#include "store/connection.hpp"
 #include "version.hpp"
 
 namespace {
@@ -215,8 +216,12 @@ public:
         server_.stop(stop_grace);
         stopping_.request_stop();  // the timers' calls to a server that does not answer
         for (auto* t : timers()) t->reset();
-        appliance_.sessions.flush();
-        appliance_.trouble.flush();
+        try {
+            appliance_.sessions.flush();
+            appliance_.trouble.flush();
+        } catch (store::store_error const& e) {
+            log::error("the last sessions' traces and events are not kept", {{"reason", e.what()}});
+        }
     }
 
 private:

@@ -1,6 +1,7 @@
 #include "config/node_uri.hpp"
 
 #include <fmt/format.h>
+#include <array>
 
 #include "core/text.hpp"
 
@@ -10,10 +11,14 @@ namespace {
 constexpr std::size_t most_bytes = 1024;
 
 // RFC 3986 3.3, pchar without its escapes.
-bool is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && std::string_view("-._~!$&'()*+,;=:@").find(c) != std::string_view::npos);
-}
+constexpr auto plain = [] {
+    std::array<bool, 256> table{};
+    for (std::string_view const some :
+        {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789", "-._~!$&'()*+,;=:@"})
+        for (char const c : some) table[static_cast<unsigned char>(c)] = true;
+    return table;
+}();
+bool is_plain(char c) { return plain[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 
@@ -26,6 +31,11 @@ std::string canonical_node_uri(std::string_view uri) {
         uri.remove_prefix(device.size());
     }
     while (!uri.empty()) {
+        std::size_t as_it_is = 0;
+        while (as_it_is < uri.size() && (is_plain(uri[as_it_is]) || uri[as_it_is] == '/')) ++as_it_is;
+        out += uri.substr(0, as_it_is);
+        uri.remove_prefix(as_it_is);
+        if (uri.empty()) break;
         char c = uri.front();
         std::size_t taken = 1;
         if (c == '%' && uri.size() >= 3)

@@ -18,8 +18,9 @@ omadm::wanted session_facts::read(std::string const& node) {
 }
 
 void session_facts::load(store::connection& db, std::string const& device_id) {
-    for (auto& f : store::list_facts(db, device_id)) before_[f.node] = std::move(f);
-    all_ = before_;
+    for (auto& f : store::list_facts(db, device_id))
+        all_.emplace_hint(
+            all_.end(), std::move(f.node), compliance::fact{static_cast<int>(f.status), std::move(f.value), f.since});
 }
 
 std::optional<std::string> session_facts::value_of(std::string_view node) const {
@@ -27,10 +28,8 @@ std::optional<std::string> session_facts::value_of(std::string_view node) const 
     return f == all_.end() || f->second.status != 200 ? std::nullopt : f->second.value;
 }
 
-compliance::facts session_facts::known() const {
-    compliance::facts known;
-    for (auto const& [node, f] : all_) known[node] = {static_cast<int>(f.status), f.value, f.since};
-    return known;
+void session_facts::note_change(std::string const& node, iterator at) {
+    before_.try_emplace(node, at == all_.end() ? std::nullopt : std::optional(at->second));
 }
 
 void session_facts::learn(std::string const& node, int status, std::optional<std::string> value) {
@@ -38,17 +37,21 @@ void session_facts::learn(std::string const& node, int status, std::optional<std
         status = 416;
         value.reset();
     }
-    if (auto const old = all_.find(node);
-        old != all_.end() && old->second.status == status && old->second.value == value)
-        return;
-    all_[node] = {node, status, std::move(value), now_};
+    auto const old = all_.find(node);
+    if (old != all_.end() && old->second.status == status && old->second.value == value) return;
+    note_change(node, old);
+    all_[node] = {status, std::move(value), now_};
 }
 
 std::vector<omadm::wanted> session_facts::take(std::string const& node, omadm::outcome const& o) {
     learn(node, o.status, o.value);
     if (o.status != 200) return {};
     // What is not there any more is not kept: a device could grow without end.
-    std::erase_if(all_, [&](auto const& f) { return inventory::is_stale(f.first, node, o.value.value_or("")); });
+    for (auto at = all_.begin(); at != all_.end();) {
+        bool const stale = inventory::is_stale(at->first, node, o.value.value_or(""));
+        if (stale) note_change(at->first, at);
+        at = stale ? all_.erase(at) : std::next(at);
+    }
     std::vector<omadm::wanted> more;
     if (o.value)
         for (auto const& below : inventory::below(node, *o.value)) more.push_back(read(below));
@@ -57,17 +60,18 @@ std::vector<omadm::wanted> session_facts::take(std::string const& node, omadm::o
 
 bool session_facts::keep(store::connection& db, std::string const& device_id) const {
     bool learned = false;
-    for (auto const& [node, fact] : all_)
-        if (auto const old = before_.find(node);
-            old == before_.end() || old->second.status != fact.status || old->second.value != fact.value) {
-            store::put_fact(db, device_id, fact);
-            learned = true;
-        }
-    for (auto const& [node, fact] : before_)
-        if (!all_.contains(node)) {
+    for (auto const& [node, old] : before_) {
+        auto const now = all_.find(node);
+        if (now == all_.end()) {
+            if (!old) continue;
             store::remove_fact(db, device_id, node);
-            learned = true;
+        } else {
+            auto const& f = now->second;
+            if (old && old->status == f.status && old->value == f.value) continue;
+            store::put_fact(db, device_id, {node, f.status, f.value, f.at});
         }
+        learned = true;
+    }
     return learned;
 }
 

@@ -21,7 +21,7 @@ public:
 
     void load(store::connection&, std::string const& device_id);
     std::optional<std::string> value_of(std::string_view node) const;  // that the device gave
-    compliance::facts known() const;
+    compliance::facts const& known() const { return all_; }
 
     // By canonical URI. A value over 16 KiB is not kept, and its status is 416 then.
     void learn(std::string const& node, int status, std::optional<std::string> value);
@@ -32,10 +32,12 @@ public:
     bool keep(store::connection&, std::string const& device_id) const;
 
 private:
-    using fact_map = std::map<std::string, store::fact>;
+    using iterator = compliance::facts::iterator;
+    void note_change(std::string const& node, iterator at);
 
     time_point now_;
-    fact_map before_, all_;
+    compliance::facts all_;
+    std::map<std::string, std::optional<compliance::fact>> before_;  // what was known of those that have changed
 };
 
 }  // namespace mdmd::service

@@ -7,10 +7,7 @@ namespace mdmd::service {
 
 session_settings::stored session_settings::from(std::vector<store::setting> rows) {
     stored s{.before = {}, .now = records_from(rows)};
-    for (auto& row : rows) {
-        auto node = row.node;
-        s.before.emplace(std::move(node), std::move(row));
-    }
+    s.before = std::move(rows);
     return s;
 }
 
@@ -59,15 +56,21 @@ void session_settings::refuse(omadm::wanted const& w, std::string const& why) {
     record->second.original_error = why;
 }
 
+// Both are in the order of their nodes.
 void session_settings::keep(
     store::connection& db, std::string const& device_id, std::string const& user_id, stored const& s) {
+    auto old = s.before.begin();
+    auto const drop_before = [&](std::string const* node) {
+        for (; old != s.before.end() && (!node || old->node < *node); ++old)
+            store::remove_setting(db, device_id, user_id, old->node);
+    };
     for (auto const& [node, record] : s.now) {
-        auto const row = row_of(user_id, node, record);
-        if (auto const old = s.before.find(node); old == s.before.end() || !(old->second == row))
-            store::put_setting(db, device_id, row);
+        drop_before(&node);
+        bool const known = old != s.before.end() && old->node == node;
+        if (!known || !is_row_of(*old, record)) store::put_setting(db, device_id, row_of(user_id, node, record));
+        if (known) ++old;
     }
-    for (auto const& [node, record] : s.before)
-        if (!s.now.contains(node)) store::remove_setting(db, device_id, user_id, node);
+    drop_before(nullptr);
 }
 
 void session_settings::keep(store::connection& db, std::string const& device_id) const {

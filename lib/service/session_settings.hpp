@@ -39,7 +39,7 @@ public:
 
 private:
     struct stored {
-        std::map<std::string, store::setting> before;  // rows by canonical URI
+        std::vector<store::setting> before;  // by canonical URI
         policy::record_map now;
     };
     static stored from(std::vector<store::setting>);

@@ -41,8 +41,8 @@ policy::record_map records_from(std::vector<store::setting> const& stored) {
         r.reported = s.reported;
         r.attempts = static_cast<int>(s.attempts);
         r.delivered = s.delivered;
-        read_note(s.note, r.wanted);
-        all.emplace(s.node, std::move(r));
+        if (!s.note.empty()) read_note(s.note, r.wanted);
+        all.emplace_hint(all.end(), s.node, std::move(r));
     }
     return all;
 }
@@ -62,6 +62,17 @@ store::setting row_of(std::string const& user_id, std::string const& node, polic
         .attempts = r.attempts,
         .delivered = r.delivered,
         .note = note_of(r.wanted)};
+}
+
+bool is_row_of(store::setting const& row, policy::setting_record const& r) {
+    auto const& w = r.wanted;
+    if (row.uri != w.uri || row.format != w.format || row.value != w.value || row.policy != w.policy ||
+        row.position != w.order || row.state != policy::name(r.state) || row.status != r.status ||
+        row.original_error != r.original_error || row.attempts != r.attempts || row.delivered != r.delivered)
+        return false;
+    bool const cut = r.reported && r.reported->size() > reported_limit;
+    if (cut ? row.reported != cut_utf8(*r.reported, reported_limit) : row.reported != r.reported) return false;
+    return w.withheld.empty() && w.rivals.empty() ? row.note.empty() : row.note == note_of(w);
 }
 
 }  // namespace mdmd::service

@@ -70,7 +70,7 @@ std::vector<setting> list_settings(connection& db, std::string_view device_id) {
 std::vector<setting> list_settings_of(connection& db, std::string_view device_id, std::string_view user_id) {
     return settings_of(db.query(
         "SELECT user_id, node, uri, format, value, policy, position, state, status, original_error, reported, attempts, delivered, "
-        "note FROM setting WHERE device_id = $1 AND user_id = $2 ORDER BY position, node",
+        "note FROM setting WHERE device_id = $1 AND user_id = $2 ORDER BY node",
         {device_id, user_id}));
 }
 

@@ -53,7 +53,7 @@ struct setting {
     bool operator==(setting const&) const = default;
 };
 std::vector<setting> list_settings(connection&, std::string_view device_id);
-// Of the device itself (no user) or of one of its users.
+// Of the device itself (no user) or of one of its users, by node.
 std::vector<setting> list_settings_of(connection&, std::string_view device_id, std::string_view user_id);
 // By state, of enrolled devices and their users.
 std::map<std::string, std::int64_t> count_settings(connection&);

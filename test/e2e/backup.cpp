@@ -158,8 +158,8 @@ TEST_CASE("after an upgrade the older program refuses the database, and goes on 
         auto const sql = fmt::format("VACUUM INTO '{}'; CREATE TABLE newer (x); PRAGMA user_version = 99", copy);
         REQUIRE(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
     }
-    CHECK_THROWS_WITH(w.app->start(), Catch::Contains("has schema version 99, this mdmd knows 1") &&
-                                          Catch::Contains("mdmctl restore " + copy));
+    CHECK_THROWS_WITH(w.app->start(),
+        Catch::Contains("has schema version 99, this mdmd knows 1") && Catch::Contains("mdmctl restore " + copy));
     auto const done = w.app->mdmctl({"restore", copy});
     CAPTURE(done.err);
     REQUIRE(done.code == 0);
