@@ -209,7 +209,6 @@ struct fleet {
         REQUIRE(w.app->stop() == 0);
         auto const started = std::chrono::steady_clock::now();
         devices = bench::multiply(w.app->file("mdmd.db"), "TEMPLATE", many, playable, key);
-        authorities = w.app->mdmctl({"ca", "export"}).out;
         fmt::print("{} devices: {} MiB of database, made in {:.0f} s\n", many,
             std::filesystem::file_size(w.app->file("mdmd.db")) >> 20,
             std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
@@ -217,7 +216,7 @@ struct fleet {
     }
     static e2e::settings merged(e2e::settings more) {
         e2e::settings all{
-            {"enrollment.max_devices_per_user", "2000000"}, {"log.level", "info"}, {"compliance.interval", "5m"}};
+            {"enrollment.max_devices_per_user", "1000"}, {"log.level", "info"}, {"compliance.interval", "5m"}};
         for (auto const& [k, v] : more) all[k] = v;
         return all;
     }
@@ -335,9 +334,10 @@ TEST_CASE("check-ins beside nginx", "[bench][daemon]") {
     l.tls13 = true;
     compare("check-in: TLS 1.3 handshake, 1 message", f, l, 1.25, false);
     l.tls13 = false;
-    l.resume = true;
-    compare("check-in: TLS 1.2 resumed, 1 message", f, l, 2.5, true);
-    l.resume = false;
+    auto resumed = l;
+    resumed.resume = true;
+    resumed.devices.resize(200);  // each comes often enough that its first, full handshake does not count
+    compare("check-in: TLS 1.2 resumed, 1 message", f, resumed, 2.5, true);
     l.says = on_one_connection(50);
     compare("one more message on a kept connection", f, l, 5, false, 50);
     CHECK(f.w.app->stop() == 0);
@@ -504,5 +504,17 @@ TEST_CASE("100,000 devices at once after an outage", "[bench][storm]") {
         cpu * 1e6 / static_cast<double>(got.sessions), 2 * static_cast<double>(got.sessions) / cpu,
         *std::max_element(status_ms.begin(), status_ms.end()), status_ms.size());
     CHECK(got.failures == 0);
+    CHECK(f.w.app->stop() == 0);
+}
+
+TEST_CASE("check-ins to be profiled", "[.][profile]") {
+    fleet f(number_from("MDMD_BENCH_DEVICES", 5'000), 2'000);
+    f.start();
+    auto l = f.load(on_one_connection(50));
+    l.length = 20s;
+    fmt::print("mdmd is {}\n", f.id());
+    std::fflush(stdout);
+    auto const m = measure(f.id(), l);
+    fmt::print("{:.0f} us a message\n", m.us / 50);
     CHECK(f.w.app->stop() == 0);
 }

@@ -48,7 +48,7 @@ pid_t spawn(std::vector<std::string> const& command, int out, int err, std::vect
         ::dup2(handed[i], 1000 + static_cast<int>(i));
     for (std::size_t i = 0; i < handed.size(); ++i) ::dup2(1000 + static_cast<int>(i), 3 + static_cast<int>(i));
     ::close_range(first_free, ~0U, 0);  // the simulated tenant's sockets are not to live on in a daemon
-    ::execv(arguments[0], arguments.data());
+    ::execvp(arguments[0], arguments.data());
     ::_exit(127);
 }
 

@@ -7,6 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr int most_of_a_user = 500;  // devices
 constexpr std::string_view node_prefix = "./Vendor/MSFT/Crash/n";
 
 std::string node_uri(int n) { return fmt::format("{}{}", node_prefix, n); }
@@ -84,9 +85,10 @@ void mixed_load::queue(std::stop_token const& stop, std::function<std::string(st
 
 void mixed_load::join(std::stop_token const& stop) {
     while (!stop.stop_requested()) {
-        auto const name = fmt::format("NEW-{}", next_device_++);
+        int const number = next_device_++;
+        auto const name = fmt::format("NEW-{}", number);
         sim::device d(w_.device(name));
-        auto o = w_.join("bob@contoso.test", false);
+        auto o = w_.join(fmt::format("bob{}@contoso.test", number / most_of_a_user), false);
         o.name = name;
         if (d.join(o).failure) continue;
         std::scoped_lock const lock(mutex_);

@@ -16,7 +16,7 @@ using torture::number_from;
 namespace {
 
 e2e::settings many_devices(e2e::settings more = {}) {
-    more["enrollment.max_devices_per_user"] = "100000";
+    more["enrollment.max_devices_per_user"] = "1000";
     more["log.level"] = "info";
     return more;
 }
