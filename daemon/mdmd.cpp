@@ -10,7 +10,6 @@
 #include <cstdio>
 
 #include "admin/listener.hpp"
-#include "core/clock_watch.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/routes.hpp"
 #include "daemon/systemd.hpp"
@@ -145,7 +144,7 @@ public:
             appliance_.ends.refresh_if_due();
         });
         reminder_timer_.emplace("reminders", [this] {
-            watch_clock();
+            appliance_.ctx.clock_is_doubtful();
             appliance_.remind.tick();
             tell_status();
         });
@@ -229,16 +228,6 @@ private:
         return {&keys_timer_, &judge_timer_, &report_timer_, &application_timer_, &reminder_timer_, &delivery_timer_,
             &attempts_timer_, &sessions_timer_, &people_timer_, &push_timer_};
     }
-    void watch_clock() {
-        using seconds = std::chrono::duration<double>;
-        auto const by = clock_.moved(time_.now(), since_boot());
-        if (!by) return;
-        log::warning("the clock was set",
-            {{"seconds", fmt::format("{:+.0f}", seconds(*by).count())},
-                {"reason",
-                    "what is due is looked at anew; if it is not right now, tokens and certificates are judged wrongly: "
-                    "keep it by NTP"}});
-    }
     // What `systemctl status` shows. It counts devices: not every second.
     void tell_status() {
         auto const now = std::chrono::steady_clock::now();
@@ -292,8 +281,7 @@ private:
     daemon::handed_sockets handed_;
     std::mutex changing_tls_;  // held until listeners and configuration agree
     http::server server_;
-    clock_watch clock_;  // of the reminders' timer alone, like the next two
-    std::string told_status_;
+    std::string told_status_;  // these two are of the reminders' timer alone
     std::chrono::steady_clock::time_point next_status_{};
     std::optional<timer> keys_timer_, judge_timer_, report_timer_, application_timer_, reminder_timer_, delivery_timer_,
         attempts_timer_, sessions_timer_, people_timer_, push_timer_;

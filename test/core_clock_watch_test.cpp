@@ -29,4 +29,4 @@ TEST_CASE("a clock that is set is told from one that runs, is slewed, or slept",
     }
 }
 
-TEST_CASE("the machine's own time goes on", "[core]") { CHECK(since_boot() > 0ms); }
+TEST_CASE("the machine's own time goes on", "[core]") { CHECK(system_clock().running() > 0ms); }

@@ -243,6 +243,28 @@ TEST_CASE_METHOD(orders_fixture, "what became of an order is kept for 90 days, a
     CHECK(last().state == "queued");
 }
 
+TEST_CASE_METHOD(orders_fixture, "for a day after the clock was set nothing old is forgotten", "[service]") {
+    auto const kept = [&] { return service::commands(*appliance, "PC1").value().size(); };
+    order("reboot");
+    sync("2");
+    REQUIRE(last().state == "done");
+    auto const right = time.now();
+    time.set(right + std::chrono::days(3650));
+    appliance->tend_sessions();
+    time.advance(23h);
+    appliance->tend_sessions();
+    CHECK(kept() == 1);
+    time.set(right + 23h);
+    time.advance(25h);
+    appliance->tend_sessions();
+    CHECK(kept() == 1);
+    time.set(right + std::chrono::days(3650));  // it really is that late
+    appliance->tend_sessions();
+    time.advance(24h);
+    appliance->tend_sessions();
+    CHECK(kept() == 0);
+}
+
 TEST_CASE_METHOD(orders_fixture, "an order is taken back as long as the device has not got it", "[service]") {
     auto const id = order("reboot");
     CHECK(service::cancel(*appliance, id).value().state == "cancelled");

@@ -23,10 +23,7 @@ public:
     }
 
 private:
-    std::optional<time_point> start_;  // what the clock would have shown when the machine was started
+    std::optional<time_point> start_;  // what the clock would have shown when running() began
 };
-
-// CLOCK_BOOTTIME.
-std::chrono::milliseconds since_boot();
 
 }  // namespace mdmd

@@ -4,8 +4,6 @@
 #include <charconv>
 #include <ctime>
 
-#include "core/clock_watch.hpp"
-
 namespace mdmd {
 namespace {
 
@@ -55,7 +53,7 @@ std::string formatted(time_point t, bool with_ms) {
 }  // namespace
 
 std::string rfc3339(time_point t) { return formatted(t, false); }
-std::chrono::milliseconds since_boot() {
+std::chrono::milliseconds system_clock::running() const {
     timespec t{};
     ::clock_gettime(CLOCK_BOOTTIME, &t);
     return duration_cast<milliseconds>(seconds(t.tv_sec) + nanoseconds(t.tv_nsec));

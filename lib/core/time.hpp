@@ -14,6 +14,8 @@ class clock {
 public:
     virtual ~clock() = default;
     virtual time_point now() const = 0;
+    // Since some moment. It goes on evenly, whatever the clock is set to.
+    virtual std::chrono::milliseconds running() const = 0;
 };
 
 class system_clock final : public clock {
@@ -21,6 +23,7 @@ public:
     time_point now() const override {
         return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
     }
+    std::chrono::milliseconds running() const override;  // since the machine was started, suspended time included
 };
 
 // A clock that stands still until it is moved. Safe to move while others read it.
@@ -31,14 +34,24 @@ public:
         std::scoped_lock const lock(mutex_);
         return now_;
     }
+    std::chrono::milliseconds running() const override {
+        std::scoped_lock const lock(mutex_);
+        return running_;
+    }
     void advance(std::chrono::milliseconds by) {
         std::scoped_lock const lock(mutex_);
         now_ += by;
+        running_ += by;
+    }
+    void set(time_point to) {
+        std::scoped_lock const lock(mutex_);
+        now_ = to;
     }
 
 private:
     mutable std::mutex mutex_;
     time_point now_;
+    std::chrono::milliseconds running_{0};
 };
 
 inline std::int64_t to_ms(time_point t) { return t.time_since_epoch().count(); }

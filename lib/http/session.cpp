@@ -105,8 +105,13 @@ net::awaitable<void> session::run(std::shared_ptr<session> self) {
 
 // The handshake, and which site it is for.
 net::awaitable<bool> session::secure() {
-    stream_->secure(around_.here.tls->accept());
     stream_->deadline(patience(around_.limit.handshake));
+    // What says nothing gets nothing: OpenSSL's part of a connection is most of what it costs.
+    if (auto const e = co_await stream_->arrival(); e) {
+        log_end("TLS handshake failed", e.message());
+        co_return false;
+    }
+    stream_->secure(around_.here.tls->accept());
     if (auto const e = co_await stream_->handshake(); e) {
         auto const why = verify_failure(stream_->tls());
         log_end("TLS handshake failed", why.empty() ? e.message() : fmt::format("{}: {}", e.message(), why));

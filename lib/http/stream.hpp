@@ -47,6 +47,8 @@ public:
 
     [[nodiscard]] net::awaitable<error_code> connect(endpoint);
 
+    // Until the peer has sent something, or has gone.
+    [[nodiscard]] net::awaitable<error_code> arrival() { return wait(net::socket_base::wait_read); }
     // From here on everything goes through TLS. `tls` is set to accept or to connect.
     void secure(ssl_ptr tls);
     [[nodiscard]] net::awaitable<error_code> handshake();

@@ -1,5 +1,7 @@
 #include "service/context.hpp"
 
+#include <fmt/format.h>
+
 #include "core/log.hpp"
 #include "core/random.hpp"
 #include "core/text.hpp"
@@ -7,6 +9,8 @@
 
 namespace mdmd::service {
 namespace {
+
+constexpr auto doubtful_for = std::chrono::hours(24);
 
 std::string form_key_of(store::database& db) {
     auto const key = db.write([](store::connection& c) {
@@ -33,7 +37,23 @@ context::context(store::database& store, clock const& c, std::shared_ptr<configu
       transport_(std::move(out)),
       authority_(store, c, config_->settings),
       form_key_(form_key_of(store)),
-      maintenance_(db.read([](store::connection& reader) { return store::get_meta(reader, "maintenance") == "on"; })) {}
+      maintenance_(db.read([](store::connection& reader) { return store::get_meta(reader, "maintenance") == "on"; })) {
+    clock_is_doubtful();  // from now on it is watched
+}
+
+bool context::clock_is_doubtful() {
+    std::scoped_lock const lock(watching_clock_);
+    auto const running = time.running();
+    if (auto const by = clock_watch_.moved(time.now(), running)) {
+        doubted_since_ = running;
+        log::warning("the clock was set",
+            {{"seconds", fmt::format("{:+}", std::chrono::round<std::chrono::seconds>(*by).count())},
+                {"reason",
+                    "what is due is looked at anew, and nothing old is forgotten for a day; if it is not right now, tokens "
+                    "and certificates are judged wrongly: keep it by NTP"}});
+    }
+    return doubted_since_ && running - *doubted_since_ < doubtful_for;
+}
 
 std::shared_ptr<configuration const> context::config() const {
     std::scoped_lock const lock(mutex_);

@@ -3,12 +3,14 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "compliance/compliance.hpp"
 #include "config/policy_file.hpp"
 #include "config/settings.hpp"
+#include "core/clock_watch.hpp"
 #include "core/http_message.hpp"
 #include "core/time.hpp"
 #include "crypto/crypto.hpp"
@@ -41,6 +43,10 @@ public:
     bool maintenance() const { return maintenance_; }
     void set_maintenance(bool);
 
+    // Whether the clock was set in the last 24 hours, which it tells the log of. Until then it may be wrong: what is
+    // old by it is not forgotten.
+    bool clock_is_doubtful();
+
     [[nodiscard]] result<http::response> call(http::call const&) const;
 
     // What issues device certificates now, as a snapshot.
@@ -57,6 +63,9 @@ private:
     std::string form_key_;
     std::mutex changing_maintenance_;
     std::atomic<bool> maintenance_;
+    std::mutex watching_clock_;
+    clock_watch clock_watch_;
+    std::optional<std::chrono::milliseconds> doubted_since_;  // of time.running()
 };
 
 }  // namespace mdmd::service

@@ -18,7 +18,7 @@ void order_upkeep::tick() {
     auto const now = context_.time.now();
     auto const due = context_.db.read([&](store::connection& db) { return store::has_expired_commands(db, now); });
     if (due) context_.db.write([&](store::connection& db) { store::expire_commands(db, now, most_expired_at_once); });
-    if (has_come(next_look_, now, between_looks)) forget(now);
+    if (has_come(next_look_, now, between_looks) && !context_.clock_is_doubtful()) forget(now);
 }
 
 void order_upkeep::forget(time_point now) {

@@ -378,7 +378,7 @@ void reporter::leave_graph_alone(
 }
 
 void reporter::forget_history(time_point now) {
-    if (!has_come(next_forgetting_, now, longest_pause)) return;
+    if (!has_come(next_forgetting_, now, longest_pause) || context_.clock_is_doubtful()) return;
     auto const gone = context_.db.write(
         [&](store::connection& db) { return store::forget_told_reports(db, now - history_kept, history_step); });
     if (gone < history_step) next_forgetting_ = now + 24h;

@@ -319,8 +319,8 @@ void troubleshooting::keep_waiting() {
 void troubleshooting::trim() {
     auto const config = context_.config();
     auto const& e = config->settings.events;
-    auto const gone = context_.db.write(
-        [&](store::connection& db) { return store::trim_events(db, context_.time.now() - e.keep, e.most); });
+    auto const oldest = context_.clock_is_doubtful() ? time_point() : context_.time.now() - e.keep;
+    auto const gone = context_.db.write([&](store::connection& db) { return store::trim_events(db, oldest, e.most); });
     if (gone > 0) log::info("old troubleshooting events removed", {{"events", std::to_string(gone)}});
 }
 

@@ -39,8 +39,8 @@ broken compare(promises const& p, std::map<std::string, command> const& commands
 
 }  // namespace
 
-mixed_load::mixed_load(world& w, int nodes)
-    : w_(w), nodes_(nodes), alice_(joined(w, "ALICE-PC", "alice@contoso.test")) {
+mixed_load::mixed_load(world& w, int nodes, std::chrono::milliseconds pause)
+    : w_(w), nodes_(nodes), pause_(pause), alice_(joined(w, "ALICE-PC", "alice@contoso.test")) {
     for (int n = 0; n < nodes; ++n) alice_->tree().set(node_uri(n), {"chr", value_of(n), "G"});
     if (auto const added = w.tenant.add_user("bob@contoso.test"); !added)
         throw std::runtime_error(added.error().detail);
@@ -75,6 +75,7 @@ mixed_load::work::work(mixed_load& l) {
 
 void mixed_load::queue(std::stop_token const& stop, std::function<std::string(std::string const& uri)> const& ask) {
     while (!stop.stop_requested() && next_node_ < nodes_) {
+        std::this_thread::sleep_for(pause_);
         int const n = next_node_++;
         auto const id = ask(node_uri(n));
         if (id.empty()) continue;

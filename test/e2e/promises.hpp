@@ -25,7 +25,8 @@ struct broken {
 class mixed_load {
 public:
     // The appliance runs. Joins the device that commands are for, ALICE-PC, whose nodes have a value each.
-    mixed_load(world&, int nodes);
+    // Each node is asked for once; `pause` lies between two commands of the same source.
+    mixed_load(world&, int nodes, std::chrono::milliseconds pause = {});
 
     // Queues commands by mdmctl and by the socket, has sessions, enrolls devices, until it is stopped. The appliance
     // may die under it.
@@ -53,6 +54,7 @@ private:
 
     world& w_;
     int nodes_;
+    std::chrono::milliseconds pause_;
     std::unique_ptr<sim::device> alice_;
     std::mutex mutex_;
     promises p_;

@@ -137,7 +137,7 @@ TEST_CASE("thousands of connections that are idle, drip or stop half way", "[tor
              trial{"a body, byte by byte", 500, true, body, body.size() - 400, 1, 90s},
              trial{"silence after TLS", 500, true, "", 0, 0, 60s},
          }) {
-        e2e::world w(e2e::settings{{"log.level", "warning"}});
+        e2e::world w(e2e::settings{{"log.level", "info"}});
         w.app->start();
         auto const device = e2e::joined(w, "ALICE-PC", "alice@contoso.test");
         for (int i = 0; i < 5; ++i) device->sync(w.sync());
@@ -170,7 +170,7 @@ TEST_CASE("thousands of connections that are idle, drip or stop half way", "[tor
 }
 
 TEST_CASE("bodies of 30 MB", "[torture][large]") {
-    e2e::world w(e2e::settings{{"log.level", "warning"}});
+    e2e::world w(e2e::settings{{"log.level", "info"}});
     w.app->start();
     auto const device = e2e::joined(w, "ALICE-PC", "alice@contoso.test");
     auto const before = status_number(w.app->daemon().id(), "VmHWM");
@@ -196,7 +196,7 @@ TEST_CASE("bodies of 30 MB", "[torture][large]") {
 }
 
 TEST_CASE("no file descriptors left", "[torture][descriptors]") {
-    e2e::world w(e2e::settings{{"log.level", "warning"}});
+    e2e::world w(e2e::settings{{"log.level", "info"}});
     rlimit old{};
     ::getrlimit(RLIMIT_NOFILE, &old);
     rlimit few{600, 600};

@@ -101,7 +101,7 @@ TEST_CASE("kill -9 under mixed load", "[torture][kill]") {
     CAPTURE(seed);
     std::minstd_rand random(seed);
     w.app->start();
-    e2e::mixed_load load(w, 1'000'000);
+    e2e::mixed_load load(w, 5'000, 20ms);
     std::size_t lost = 0, corrupt = 0;
     for (std::size_t i = 0; i < kills; ++i) {
         {
@@ -154,7 +154,7 @@ TEST_CASE("power cuts under mixed load", "[torture][power]") {
 
     e2e::world w(many_devices({{"storage.path", (folder.path() / "disk/mdmd.db").string()}}));
     w.app->start();
-    e2e::mixed_load load(w, 1'000'000);
+    e2e::mixed_load load(w, 4'000, 5ms);
     auto const seed = std::random_device{}();
     CAPTURE(seed);
     std::minstd_rand random(seed);
@@ -196,7 +196,7 @@ TEST_CASE("a disk that fills up", "[torture][full]") {
     auto const stone = folder.path() / "disk/stone";
     e2e::world w(many_devices({{"storage.path", (folder.path() / "disk/mdmd.db").string()}}));
     w.app->start();
-    e2e::mixed_load load(w, 1'000'000);
+    e2e::mixed_load load(w, 4'000, 5ms);
     std::size_t lost = 0, unseen = 0, stuck = 0;
     for (std::size_t i = 0; i < times; ++i) {
         {
@@ -225,7 +225,7 @@ TEST_CASE("errors of the disk under the store", "[torture][errors]") {
     }
     e2e::world w(many_devices());
     w.app->start();
-    e2e::mixed_load load(w, 1'000'000);
+    e2e::mixed_load load(w, 4'000, 5ms);
     std::size_t times = 0, lost = 0, stuck = 0;
     for (auto const* const what :
         {"pwrite64:error=EIO:when=3+5", "pwrite64:error=ENOSPC:when=1+", "fdatasync:error=EIO:when=1+",
@@ -266,7 +266,7 @@ TEST_CASE("clocks that jump", "[torture][clock]") {
     w.app->start(
         {{"LD_PRELOAD=" + std::string(trim(library)), "FAKETIME_TIMESTAMP_FILE=" + (folder.path() / "time").string(),
             "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"}});
-    e2e::mixed_load load(w, 1'000'000);
+    e2e::mixed_load load(w, 4'000, 5ms);
     std::size_t times = 0, lost = 0, stuck = 0, untold = 0;
     for (auto const* const offset : {"+1h", "-1h", "+1d", "-1d", "+10y", "-10y", "+3650d", "-40y", "+100d"}) {
         CAPTURE(offset);
