@@ -13,10 +13,10 @@ public:
     // Slewing by NTP and a busy machine stay below this.
     static constexpr std::chrono::milliseconds tolerance = std::chrono::seconds(5);
 
-    // The clock and the time since the machine was started (suspended time included), read together. How far the clock
-    // was set since the call before, forward or, negative, back; none where it ran as it should.
-    std::optional<std::chrono::milliseconds> moved(time_point clock, std::chrono::milliseconds since_boot) {
-        auto const start = clock - since_boot;
+    // What a clock shows, and its running(), read together. How far it was set since the call before, forward or,
+    // negative, back; none where it ran as it should.
+    std::optional<std::chrono::milliseconds> moved(time_point shown, std::chrono::milliseconds running) {
+        auto const start = shown - running;
         auto const before = std::exchange(start_, start);
         if (!before || std::chrono::abs(start - *before) <= tolerance) return std::nullopt;
         return start - *before;
